@@ -1,0 +1,1 @@
+"""Experiments that come with the package; `rl-postproc benchmark NAME` finds them by name."""

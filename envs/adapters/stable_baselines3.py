@@ -1,0 +1,84 @@
+"""Stable-Baselines3: the native vector environment as a `VecEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl_postproc.errors import UserError
+
+from ..vector import PostProcessingVectorEnv
+
+
+class SB3VecEnv(VecEnv):
+    """Drives a `PostProcessingVectorEnv` (``SAME_STEP``, any output) from Stable-Baselines3.
+
+    Episodes end as terminated, never as truncated, so that Stable-Baselines3 asks for no value of the terminal
+    observation. The infos stay empty: one dictionary for each of thousands of environments would cost more than the
+    step.
+    """
+
+    def __init__(self, env: PostProcessingVectorEnv):
+        """Wraps the vector environment.
+
+        Raises:
+            UserError: the environment does not begin the next episode in the same step.
+        """
+        if env.autoreset_mode != AutoresetMode.SAME_STEP:
+            raise UserError("Stable-Baselines3 needs a vector environment with autoreset_mode='SAME_STEP'.")
+        self.env = env
+        self._actions: Any = None
+        self._infos: list[dict] = [{} for _ in range(env.num_envs)]
+        self.render_mode = None
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> Any:
+        """Resets all environments, with the seeds given by `seed`."""
+        seeds = [s for s in self._seeds if s is not None]
+        observation, _ = self.env.reset(seed=list(self._seeds) if seeds else None)
+        self._reset_seeds()
+        return _to_numpy(observation)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keeps the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict]]:
+        """Steps with the kept actions."""
+        observation, reward, terminated, _, _ = self.env.step(self._actions)
+        return _to_numpy(observation), _to_numpy(reward), _to_numpy(terminated), self._infos
+
+    def close(self) -> None:
+        """Closes the environment."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Returns an attribute of the vector environment, once for each index."""
+        return [getattr(self.env, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Sets an attribute of the vector environment."""
+        setattr(self.env, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Calls a method of the vector environment once."""
+        return [getattr(self.env, method_name)(*args, **kwargs)]
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        """Returns False for each index: the environments inside are not objects of their own."""
+        return [False] * len(list(self._get_indices(indices)))
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """Returns no images: draw a clip with a single environment."""
+        return [None] * self.num_envs
+
+
+def _to_numpy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _to_numpy(part) for name, part in value.items()}
+    return value.cpu().numpy() if isinstance(value, torch.Tensor) else value

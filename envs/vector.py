@@ -1,0 +1,301 @@
+"""The joint environment, many at once: numpy or torch, all three autoreset modes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from rl_postproc.errors import UserError, suggest
+from rl_postproc.metrics import Metric
+from rl_postproc.stack import Stack
+
+from .observations import Observer
+from .post_processing import Source, counts_of, jump, random_key, to_numpy, zeros
+from .task import Engine, StepResult, TuningTask
+
+Place = tuple[torch.Tensor, torch.Tensor | None]
+Step = tuple[Any, Any, Any, Any, dict[str, Any]]
+
+
+class PostProcessingVectorEnv(VectorEnv):
+    """Many `PostProcessingEnv` at once, in a few tensor operations a step.
+
+    ## Arguments
+    Those of `PostProcessingEnv` without `render_mode` (draw a clip with a single environment), and
+
+    | name             | values                                 | meaning                                              |
+    |------------------|----------------------------------------|------------------------------------------------------|
+    | `num_envs`       | 1, 2, …                                | number of environments                               |
+    | `autoreset_mode` | `SAME_STEP`, `NEXT_STEP`, `DISABLED`   | when the next episode begins; by member or by name   |
+    | `output`         | `"numpy"`, `"torch"`                   | what `reset` and `step` return                       |
+    | `device`         | a torch device, or None                | where the table lives; None: where the scores are    |
+
+    `SAME_STEP` is the default since an episode may be one step long. With `DISABLED`, reset the environments that have
+    ended with `options={"reset_mask": mask}`. The mode stands in `autoreset_mode` and in this instance's `metadata`.
+
+    ## Observation Space, Action Space, Rewards, Starting State, Episode End
+    As in `PostProcessingEnv`, batched. Environment ``i`` plays as a `PostProcessingEnv` that was seeded with
+    ``seed + i``. Actions may be numpy arrays or tensors on any device. Returned arrays and tensors belong to the
+    caller: the environment keeps none of their memory.
+
+    ## Information
+    As in `PostProcessingEnv`, one array over environments for each key, with a mask under `_key`. The counts and
+    `macro_f1` are those of the step just taken. Where an episode ended in `SAME_STEP`, `final_obs` and `final_info`
+    (with masks) hold what the step gave, and `clip`, `clip_id`, `label`, `class` already tell of the next episode. With
+    torch output there are tensors only: `clip` and `label`, but no `clip_id` and `class`.
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
+    per_class: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        scores: Source = None,
+        num_envs: int = 1,
+        stack: Stack | list | None = None,
+        metric: Metric | dict | None = None,
+        reward: str = "linearised_f1",
+        episode: str | None = None,
+        observation: str = "scores",
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        output: str = "numpy",
+        device: str | torch.device | None = None,
+        render_mode: str | None = None,
+    ):
+        if output not in ("numpy", "torch"):
+            raise UserError(f"Unknown output '{output}'; known are numpy, torch.")
+        if num_envs < 1:
+            raise UserError(f"num_envs must be at least 1, not {num_envs}.")
+        if render_mode is not None:
+            raise UserError(f"The vector environment draws nothing; use a single one for render_mode '{render_mode}'.")
+        self.autoreset_mode = _mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.task = TuningTask.build(scores, stack, metric, device)
+        self.num_envs, self.render_mode = num_envs, None
+        self._engine = Engine(self.task, num_envs, self.per_class, reward, episode)
+        self._observer = Observer(observation, self.task, self.per_class)
+        self.output = output
+        self._as_numpy = output == "numpy"
+        sizes = self.task.action_sizes(self.per_class)
+        self._sizes = torch.tensor(sizes, device=self.task.device)
+        self.single_observation_space = self._observer.space
+        self.single_action_space = gym.spaces.MultiDiscrete(sizes)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._clip_ids = np.array(self.task.scores.clip_ids, dtype=object)
+        self._classes = np.array(self.task.scores.classes, dtype=object)
+        self._seeded = False
+
+    @property
+    def started(self) -> bool:
+        """Whether `reset` has been called."""
+        return self._seeded
+
+    @property
+    def ended(self) -> torch.Tensor:
+        """Which environments wait for a reset, bool ``[env]``."""
+        return self._engine.waiting.clone()
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begins the next episode of all environments, or of those in ``options["reset_mask"]`` (bool ``[env]``).
+
+        Raises:
+            UserError: the mask or the list of seeds does not fit, or ``options`` name a clip that does not exist.
+        """
+        mask = self._reset_mask(options)
+        seeds = self._seeds(seed)
+        seeded = torch.tensor([one is not None or not self._seeded for one in seeds], device=self.task.device) & mask
+        if bool(seeded.any()):
+            fresh = seeded.tolist()
+            keys = [random_key(seeding.np_random(s)[0]) if new else 0 for s, new in zip(seeds, fresh, strict=True)]
+            self._engine.seed(torch.tensor(keys, device=self.task.device), seeded)
+        self._engine.reset(mask & ~seeded)
+        self._seeded = True
+        jump(self._engine, options, mask)
+        return self._observe(self._engine.waiting), self._masked(self._place(*self._engine.clip_and_class()), mask)
+
+    def step(self, actions: Any) -> Step:
+        """Steps all environments with actions ``[env, component]`` (numpy or torch).
+
+        Raises:
+            UserError: an action does not lie in the action space.
+            gymnasium.error.ResetNeeded: an episode has ended and is not reset by itself, or `reset` was never called.
+        """
+        chosen = self._checked(actions)
+        if not self._seeded:
+            raise gym.error.ResetNeeded("No episode has begun: call reset() before step().")
+        waiting = self._engine.waiting
+        if self.autoreset_mode != AutoresetMode.SAME_STEP and bool(waiting.any()):
+            if self.autoreset_mode == AutoresetMode.DISABLED:
+                raise gym.error.ResetNeeded("Some episodes have ended: reset them with options={'reset_mask': mask}.")
+            return self._step_next(chosen, waiting.clone())
+        place = self._engine.clip_and_class()
+        result = self._engine.step(chosen)
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and bool(result.ended.any()):
+            return self._step_same(place, result)
+        info = self._masked(self._place(*place) | self._counts(result), torch.ones_like(result.ended))
+        return self._packed(self._observe(result.ended), result, info)
+
+    def step_some(self, actions: np.ndarray, environments: np.ndarray) -> Step:
+        """Steps only some environments (``DISABLED``); the others keep their state and earn nothing.
+
+        Args:
+            actions: ``[chosen environment, component]``.
+            environments: their indices.
+        """
+        everyone = np.zeros((self.num_envs, len(self._sizes)), dtype=np.int64)
+        everyone[environments] = actions
+        acting = torch.zeros(self.num_envs, dtype=torch.bool)
+        acting[torch.as_tensor(environments)] = True
+        acting = acting.to(self.task.device)
+        if not self._seeded or bool((self._engine.waiting & acting).any()):
+            raise gym.error.ResetNeeded("Some of these episodes have ended: reset them first.")
+        place = self._engine.clip_and_class()
+        result = step_some(self._engine, self._checked(everyone), acting)
+        info = self._masked(self._place(*place) | self._counts(result), acting)
+        return self._packed(self._observe(self._engine.waiting), result, info)
+
+    def _step_same(self, place: Place, result: StepResult) -> Step:
+        """Packs a step after which some environments begin their next episode at once (SAME_STEP)."""
+        ended = result.ended
+        self._engine.reset(ended)
+        following = _either(ended, self._engine.clip_and_class(), place)
+        info = self._masked(self._place(*following) | self._counts(result), torch.ones_like(ended))
+        final = self._masked(self._place(*place) | self._counts(result), ended)
+        info |= {"final_info": final, "_final_info": self._out(ended.clone())}
+        info |= {"final_obs": self._terminal(), "_final_obs": self._out(ended.clone())}
+        return self._packed(self._observe(), result, info)
+
+    def _step_next(self, actions: torch.Tensor, waiting: torch.Tensor) -> Step:
+        """A step in which the waiting environments only begin their next episode (NEXT_STEP)."""
+        decided = self._engine.clip_and_class()
+        result = step_some(self._engine, actions, ~waiting)
+        self._engine.reset(waiting)
+        place = _either(waiting, self._engine.clip_and_class(), decided)
+        info = self._masked(self._place(*place), torch.ones_like(waiting))
+        info |= self._masked(self._counts(result), ~waiting)
+        return self._packed(self._observe(result.ended), result, info)
+
+    def _packed(self, observation: Any, result: StepResult, info: dict[str, Any]) -> Step:
+        never = torch.zeros_like(result.ended)
+        return observation, self._out(result.reward), self._out(result.ended), self._out(never), info
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> torch.Tensor:
+        if not options or "reset_mask" not in options:
+            return torch.ones_like(self._engine.waiting)
+        mask = torch.as_tensor(options["reset_mask"], device=self.task.device)
+        if mask.dtype != torch.bool or mask.shape != (self.num_envs,) or not bool(mask.any()):
+            raise UserError(f"reset_mask must be an array of {self.num_envs} booleans, at least one of them True.")
+        if not self._seeded and not bool(mask.all()):
+            raise UserError("The first reset begins the episodes of all environments; call it without a reset_mask.")
+        return mask
+
+    def _seeds(self, seed: int | list[int | None] | None) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=int(seed))
+            return [int(seed) + i for i in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise UserError(f"There are {self.num_envs} environments but {len(seed)} seeds; give one for each.")
+        return [None if one is None else int(one) for one in seed]
+
+    def _checked(self, actions: Any) -> torch.Tensor:
+        """Returns the actions as int64 ``[env, component]`` on the device."""
+        if isinstance(actions, torch.Tensor):
+            found = actions.to(self.task.device)
+        else:
+            found = torch.from_numpy(np.array(actions)).to(self.task.device)
+        shape = (self.num_envs, len(self._sizes))
+        if found.shape != shape or found.is_floating_point():
+            raise UserError(f"Actions must be whole numbers of shape {list(shape)}, not {found.dtype} of shape "
+                            f"{list(found.shape)}.")  # fmt: skip
+        found = found.long()
+        outside = (found < 0) | (found >= self._sizes)
+        if bool(outside.any()):
+            env = int(outside.any(1).nonzero()[0])
+            raise UserError(f"The action {found[env].tolist()} of environment {env} does not lie in "
+                            f"{self.single_action_space}.")  # fmt: skip
+        return found
+
+    def _observe(self, ended: torch.Tensor | None = None) -> Any:
+        """Returns the observations of the current items, zeros where an episode has ended."""
+        found = self._observer(*self._engine.clip_and_class())
+        if ended is not None:
+            for part in found.values() if isinstance(found, dict) else [found]:
+                part[ended] = 0
+        return to_numpy(found) if self._as_numpy else found
+
+    def _terminal(self) -> Any:
+        """Returns the terminal observations, zeros; numpy's take no memory until they are written to."""
+        blank = zeros(self.single_observation_space, self.num_envs)
+        if self._as_numpy:
+            return blank
+        if isinstance(blank, dict):
+            return {name: torch.from_numpy(part).to(self.task.device) for name, part in blank.items()}
+        return torch.from_numpy(blank).to(self.task.device)
+
+    def _place(self, clip: torch.Tensor, label: torch.Tensor | None) -> dict[str, Any]:
+        """Returns which clips (and classes) these are."""
+        info: dict[str, Any] = {"clip": self._out(clip.clone())}
+        if label is not None:
+            info["label"] = self._out(label.clone())
+        if self._as_numpy:
+            info["clip_id"] = self._clip_ids[info["clip"]]
+            if label is not None:
+                info["class"] = self._classes[info["label"]]
+        return info
+
+    def _counts(self, result: StepResult) -> dict[str, Any]:
+        named = counts_of(result) | {"macro_f1": result.macro_f1}
+        return {name: self._out(value.clone()) for name, value in named.items()}
+
+    def _masked(self, info: dict[str, Any], mask: torch.Tensor) -> dict[str, Any]:
+        """Adds to each entry the mask of the environments that have it."""
+        return info | {f"_{name}": self._out(mask.clone()) for name in info}
+
+    def _out(self, x: torch.Tensor) -> Any:
+        return x.cpu().numpy() if self._as_numpy else x
+
+    def set_linearisation(self, lam: torch.Tensor, weight: torch.Tensor) -> None:
+        """Moves the point at which ``linearised_f1`` is taken, between rollouts; see `Linearisation`."""
+        self.task.linearisation = type(self.task.linearisation)(lam, weight)
+
+
+def step_some(engine: Engine, actions: torch.Tensor, acting: torch.Tensor) -> StepResult:
+    """Steps only the environments in ``acting`` (bool ``[env]``); the others keep their state and earn nothing."""
+    kept = {name: getattr(engine, name).clone() for name in ("time", "item", "waiting", "totals")}
+    result = engine.step(torch.where(acting[:, None], actions, 0))
+    for name, value in kept.items():
+        mask = acting.reshape(-1, *[1] * (value.ndim - 1))
+        setattr(engine, name, torch.where(mask, getattr(engine, name), value))
+    result.reward.masked_fill_(~acting, 0.0)
+    result.ended.masked_fill_(~acting, False)
+    return result
+
+
+def _either(mask: torch.Tensor, a: Place, b: Place) -> Place:
+    """Returns the clips (and classes) of ``a`` under the mask, of ``b`` elsewhere."""
+    label = None if a[1] is None or b[1] is None else torch.where(mask, a[1], b[1])
+    return torch.where(mask, a[0], b[0]), label
+
+
+def _mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """Returns the autoreset mode from its member, its name (``SAME_STEP``) or its value (``SameStep``)."""
+    if isinstance(mode, AutoresetMode):
+        return mode
+    known = {name: member for member in AutoresetMode for name in (member.name, str(member.value))}
+    if str(mode) not in known:
+        raise UserError(f"Unknown autoreset_mode '{mode}'{suggest(str(mode), [m.name for m in AutoresetMode])}.")
+    return known[str(mode)]

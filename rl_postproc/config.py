@@ -1,0 +1,203 @@
+"""Typed configs: which data, which stack, which metric. Read from YAML, checked as a whole before any work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from rl_postproc.errors import UserError, suggest
+from rl_postproc.metrics import EventBased, Metric, metric_types
+from rl_postproc.scores import ScoreSet
+from rl_postproc.simulate import SimulationConfig, simulate
+from rl_postproc.stack import Stack, first_problem
+
+Model = TypeVar("Model", bound=BaseModel)
+DATA_VARIABLE = "RL_POSTPROC_DATA"
+
+
+class DataConfig(BaseModel):
+    """Where the scores come from: files of a known format, or the simulator."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    simulated: SimulationConfig | None = Field(None, description="settings of the built-in simulated data set")
+    scores: str | None = Field(None, description="folder of score files")
+    format: str = Field("auto", description="format of the score files")
+    references: str | None = Field(None, description="TSV of reference events")
+    durations: str | None = Field(None, description="TSV of clip lengths")
+    root: str | None = Field(
+        None,
+        description=f"folder that relative paths start from, relative to the config's; {DATA_VARIABLE} replaces it",
+    )
+    hop: float | None = Field(None, gt=0, description="seconds per frame, where the files do not say")
+    classes: list[str] | None = Field(None, description="class names, where the files do not say")
+    subset: bool = Field(False, description="ignore references of clips without scores")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataConfig:
+        if (self.scores is None) == (self.simulated is None):
+            raise ValueError("give either 'scores' (a folder) or 'simulated' (settings)")
+        return self
+
+    def load(self, base: Path | None = None) -> ScoreSet:
+        """Reads or simulates the score set.
+
+        Args:
+            base: folder of the config file, from which relative paths start; the working folder when None.
+
+        Raises:
+            UserError: the files are missing or cannot be used.
+        """
+        if self.simulated is not None:
+            return simulate(self.simulated)
+        from rl_postproc.formats import read_scores
+
+        root = Path(base or ".") / (self.root or ".")
+        if self.root and os.environ.get(DATA_VARIABLE):
+            root = Path(os.environ[DATA_VARIABLE])
+        if self.root and not root.is_dir():
+            raise UserError(f"The data folder '{root}' does not exist; set {DATA_VARIABLE} to the folder that holds "
+                            f"'{self.scores}'.")  # fmt: skip
+        references, durations = (None if p is None else root / p for p in (self.references, self.durations))
+        return read_scores(
+            root / str(self.scores),
+            format=self.format,
+            references=references,
+            durations=durations,
+            classes=self.classes,
+            hop=self.hop,
+            subset=self.subset,
+        )
+
+
+class TaskConfig(BaseModel):
+    """What is tuned on what: data, stack and metric."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: DataConfig = Field(default_factory=lambda: DataConfig.model_validate({"simulated": {}}))
+    stack: list[dict[str, Any]] = Field(default_factory=lambda: Stack.default().to_config())
+    metric: SerializeAsAny[Metric] = Field(default_factory=EventBased)
+    _base: Path | None = PrivateAttr(None)
+
+    @field_validator("stack")
+    @classmethod
+    def _checked_stack(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            return Stack.from_config(value).to_config()
+        except UserError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _built_metric(cls, value: Any) -> Any:
+        try:
+            return build_metric(value, "metric") if isinstance(value, dict) else value
+        except UserError as error:
+            raise ValueError(str(error)) from error
+
+    def load_data(self) -> ScoreSet:
+        """Reads or simulates the score set."""
+        return self.data.load(self._base)
+
+    def build_stack(self) -> Stack:
+        """Returns the stack."""
+        return Stack.from_config(self.stack)
+
+
+Task = TypeVar("Task", bound=TaskConfig)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Reads a YAML mapping.
+
+    Raises:
+        UserError: the file is missing, not YAML, or not a mapping.
+    """
+    path = Path(path)
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"Cannot read the config '{path}': {error.strerror or error}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"The config '{path}'{line} is not valid YAML: {getattr(error, 'problem', error)}.") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"The config '{path}' must hold keys and values, but holds a {type(value).__name__}.")
+    return value
+
+
+def override(config: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Returns the config with ``key.subkey=value`` settings applied; list items are addressed by number.
+
+    Raises:
+        UserError: a setting without ``=``, a path through a plain value, or an item that does not exist.
+    """
+    import copy
+
+    config = copy.deepcopy(config)
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set takes key.subkey=value, but got '{setting}'.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {path}: '{text}' is not a YAML value.") from error
+        *parents, last = path.split(".")
+        place: Any = config
+        try:
+            for key in parents:
+                place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
+            place[int(last) if isinstance(place, list) else last] = value
+        except (TypeError, ValueError, IndexError, AttributeError) as error:
+            raise UserError(f"--set {path}: there is no such place in the config.") from error
+    return config
+
+
+def build(model: type[Model], values: dict[str, Any], where: str) -> Model:
+    """Checks values against a config model.
+
+    Raises:
+        UserError: the first problem, with its key and the place it came from.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_problem(error, model)}") from error
+
+
+def build_metric(values: dict[str, Any], where: str) -> Metric:
+    """Builds a metric from a mapping with the key ``metric``, its name (``event_based`` when missing), and its options.
+
+    Raises:
+        UserError: an unknown metric or option.
+    """
+    kinds, name = metric_types(), values.get("metric", "event_based")
+    if not isinstance(name, str) or name not in kinds:
+        raise UserError(f"{where}: unknown metric '{name}'{suggest(str(name), sorted(kinds))}.")
+    return build(kinds[name], values, where)
+
+
+def load_config(model: type[Task], path: str | Path, settings: list[str] | None = None) -> Task:
+    """Reads, overrides and checks a config file; its relative paths start from its own folder."""
+    path = Path(path)
+    config = build(model, override(read_yaml(path), settings or []), str(path))
+    config._base = path.resolve().parent
+    return config

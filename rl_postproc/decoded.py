@@ -1,0 +1,167 @@
+"""Decoded events: the distinct events that the candidates of a stack decode, and which candidate decodes which.
+
+A run of active frames around frame ``t`` at level ``m[t]`` reaches to the nearest smaller level on either side, and it
+exists at exactly the levels between the larger of those two and ``m[t]``. So the distinct events of a filtered track
+come from its frames, in O(frames log frames), whatever the number of thresholds; equal events of different filters are
+one event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rl_postproc.metrics.event_based import EventBased, find_windows
+from rl_postproc.scores import ScoreSet
+from rl_postproc.stack import Stack
+from rl_postproc.sweep import chunks, filtered_levels
+
+
+@dataclass(frozen=True)
+class DecodedEvents:
+    """Distinct events of every track (clip-major, then class), sorted by track, first and last frame.
+
+    Attributes:
+        track: int64 ``[event]``.
+        first: first active frame, int64 ``[event]``.
+        last: last active frame, int64 ``[event]``.
+        event: event of each membership, int64 ``[membership]``, ascending.
+        filter: filter setting whose tracks hold the event, int64 ``[membership]``.
+        low: first level index at which it is decoded, int64 ``[membership]``.
+        high: one after the last, int64 ``[membership]``.
+        n_tracks: number of tracks.
+        n_filters: number of filter settings.
+        n_levels: number of levels; candidate ``filter * n_levels + level``.
+    """
+
+    track: torch.Tensor
+    first: torch.Tensor
+    last: torch.Tensor
+    event: torch.Tensor
+    filter: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    n_tracks: int
+    n_filters: int
+    n_levels: int
+
+    def __len__(self) -> int:
+        return len(self.track)
+
+    @property
+    def n_candidates(self) -> int:
+        """Number of candidates of the stack."""
+        return self.n_filters * self.n_levels
+
+    def sum_over_candidates(self, values: torch.Tensor) -> torch.Tensor:
+        """Adds values of events over the events of each candidate (differentiable).
+
+        Args:
+            values: float ``[event]``.
+
+        Returns:
+            ``[track, candidate]``.
+        """
+        return sum_intervals(
+            values[self.event],
+            self.track[self.event] * self.n_filters + self.filter,
+            self.low,
+            self.high,
+            self.n_tracks * self.n_filters,
+            self.n_levels,
+        ).reshape(self.n_tracks, -1)
+
+    def of_candidates(self, candidates: torch.Tensor) -> torch.Tensor:
+        """Returns which events are decoded when each track takes the given candidate, bool ``[event]``.
+
+        Args:
+            candidates: int64 ``[track]``.
+        """
+        chosen = candidates[self.track[self.event]]
+        level = chosen % self.n_levels
+        hit = (self.filter == chosen // self.n_levels) & (self.low <= level) & (level < self.high)
+        found = torch.zeros(len(self), dtype=torch.bool, device=self.track.device)
+        found[self.event[hit]] = True
+        return found
+
+
+def sum_intervals(
+    values: torch.Tensor, row: torch.Tensor, low: torch.Tensor, high: torch.Tensor, n_rows: int, n_levels: int
+) -> torch.Tensor:
+    """Adds values to the levels ``low`` to ``high - 1`` of their rows (differentiable), ``[row, level]``."""
+    change = values.new_zeros(n_rows * (n_levels + 1))
+    place = row * (n_levels + 1)
+    change = change.index_add(0, place + low, values).index_add(0, place + high, -values)
+    return change.reshape(n_rows, n_levels + 1)[:, :n_levels].cumsum(1)
+
+
+def decode_candidates(scores: ScoreSet, stack: Stack) -> DecodedEvents:
+    """Finds the distinct events that the candidates of a stack decode on every clip and class."""
+    columns: list[torch.Tensor] = []
+    n_filters = n_levels = 0
+    for clips in chunks(scores, stack):
+        values, n_levels = filtered_levels(scores, stack, clips)
+        n_filters = len(values)
+        track, first, last, number, low, high = _runs(values)
+        columns.append(torch.stack([track + clips.start * scores.n_classes, first, last, number, low, high]))
+    track, first, last, number, low, high = torch.cat(columns, 1)
+    key = ((track * scores.width + first) * scores.width + last) * n_filters + number
+    key, order = torch.unique(key, return_inverse=True)
+    # Frames of equal level in one run give the same membership; any of them will do.
+    pick = torch.empty_like(key).scatter_(0, order, torch.arange(len(order), device=order.device))
+    event_key, event = torch.unique_consecutive(key // n_filters, return_inverse=True)
+    return DecodedEvents(
+        event_key // scores.width**2,
+        event_key // scores.width % scores.width,
+        event_key % scores.width,
+        event,
+        number[pick],
+        low[pick],
+        high[pick],
+        scores.n_clips * scores.n_classes,
+        n_filters,
+        n_levels,
+    )
+
+
+def _runs(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Returns track, first and last frame, filter, low and high of the runs of ``[filter, frame, track]``, int64."""
+    _, width, n_tracks = values.shape
+    padded = torch.nn.functional.pad(values, (0, 0, 1, 1))
+    # A run's least frame differs from the one before it, or the frames before are the same run.
+    number, frame, track = ((values > 0) & (values != padded[:, :width])).nonzero().unbind(1)
+    pyramid = [padded]
+    while 2 ** len(pyramid) <= width:
+        step = 2 ** (len(pyramid) - 1)
+        shifted = torch.nn.functional.pad(pyramid[-1][:, step:], (0, 0, 0, step))
+        pyramid.append(torch.minimum(pyramid[-1], shifted))
+    base = number * (width + 2) * n_tracks + track
+    level = values[number, frame, track]
+    first, last = frame + 1, frame + 1
+    for power in range(len(pyramid) - 1, -1, -1):
+        step, flat = 2**power, pyramid[power].reshape(-1)
+        ahead = (last + 1).clamp(max=width + 1)
+        last = torch.where(flat[base + ahead * n_tracks] >= level, last + step, last)
+        behind = first - step
+        covers = (behind >= 1) & (flat[base + behind.clamp(min=0) * n_tracks] >= level)
+        first = torch.where(covers, behind, first)
+    flat = padded.reshape(-1)
+    low = torch.maximum(flat[base + (first - 1) * n_tracks], flat[base + (last + 1) * n_tracks])
+    return track, first - 1, last - 1, number, low.long(), level.long()
+
+
+def matches_reference(scores: ScoreSet, metric: EventBased, events: DecodedEvents) -> torch.Tensor:
+    """Returns which decoded events lie within the collars of a reference event of their track, bool ``[event]``."""
+    windows = find_windows(metric, scores, scores.require_references())
+    per_track = torch.bincount(windows.track, minlength=events.n_tracks)
+    begin = (per_track.cumsum(0) - per_track)[events.track]
+    n = per_track[events.track]
+    event = torch.arange(len(events), device=n.device).repeat_interleave(n)
+    reference = begin[event] + torch.arange(len(event), device=n.device) - (n.cumsum(0) - n)[event]
+    first, last, near = events.first[event], events.last[event], windows[reference]
+    hit = (near.first_onset <= first) & (first <= near.last_onset)
+    hit &= (near.first_offset <= last) & (last <= near.last_offset)
+    found = torch.zeros(len(events), dtype=torch.bool, device=n.device)
+    found[event[hit]] = True
+    return found

@@ -1,0 +1,19 @@
+"""The one exception type for everything a user can cause and mend."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Input that cannot be used.
+
+    The message is one sentence that names the place (file and row when it was a file), what was found, and what to
+    do. The command line prints it without a traceback and exits with code 2.
+    """
+
+
+def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Returns ``"; did you mean 'x'"`` for a misspelt name, or the list of known names."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{close[0]}'" if close else f"; known are {', '.join(known)}"

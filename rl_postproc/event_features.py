@@ -1,0 +1,194 @@
+"""Features of decoded events, by which a policy judges what a candidate would decode on this clip.
+
+Times are in seconds and windows are sampled at fixed times, so that features mean the same on clips of any length and
+at any frame rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rl_postproc.decoded import DecodedEvents
+from rl_postproc.scores import ScoreSet
+
+
+@dataclass(frozen=True)
+class FeatureGrid:
+    """Where features are sampled.
+
+    Attributes:
+        step: seconds between the samples of a window; the frame length of the scores the policy was fitted on.
+        reach: number of samples on either side of a boundary.
+    """
+
+    step: float
+    reach: int = 8
+
+
+def feature_names(grid: FeatureGrid) -> list[str]:
+    """Returns the names of the columns of `event_features`."""
+    offsets = range(-grid.reach, grid.reach + 1)
+    windows = [f"{what}_{edge}_{o:+d}" for what in ("score", "votes") for edge in ("onset", "offset") for o in offsets]
+    return [
+        "length",
+        "log_length",
+        "start",
+        "to_end",
+        "clip_length",
+        "touches_start",
+        "touches_end",
+        "mean",
+        "deviation",
+        "least",
+        "most",
+        "mean_before",
+        "mean_after",
+        "most_before",
+        "most_after",
+        "track_mean",
+        "track_most",
+        "track_above",
+        "votes",
+        "votes_best_filter",
+        "filters",
+        "low_unfiltered",
+        "high_unfiltered",
+        "track_events",
+        "track_votes_all",
+        *windows,
+    ]
+
+
+def event_features(scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid) -> torch.Tensor:
+    """Describes every decoded event.
+
+    Geometry (length, place in the clip), statistics of the scores inside, before and after, windows of scores around
+    both boundaries, the level of the track, and votes: the fraction of all candidates that decode this very event, or
+    any event with this onset or offset, or one a few frames away.
+
+    Args:
+        scores: the score set.
+        events: its decoded events.
+        grid: where windows are sampled.
+
+    Returns:
+        float32 ``[event, feature]``; the columns are `feature_names`. O(events) time beside O(frames) for running sums.
+    """
+    x = scores.scores.flatten(0, 1)
+    width = x.shape[1]
+    n_frames = scores.n_frames.repeat_interleave(scores.n_classes)[events.track]
+    hop = scores.hop
+    track, first, last = events.track, events.first, events.last
+    length, whole = (last - first + 1) * hop, n_frames * hop
+    running = _running_sums(x)
+    squares = _running_sums(x.square())
+    mean = _range_mean(running, track, first, last)
+    spread = (_range_mean(squares, track, first, last) - mean.square()).clamp(min=0).sqrt()
+    side = max(1, round(grid.reach * grid.step / hop))
+    before, after = (first - side).clamp(min=0), torch.minimum(last + side, n_frames - 1)
+    maximum, minimum = RangeExtreme(x, torch.maximum), RangeExtreme(x, torch.minimum)
+    # The running sum, and not the mean of the padded row, whose rounding would depend on the padding.
+    level = torch.stack([running[:, -1] / n_frames_of(scores), x.amax(1), (x > 0.5).sum(1) / n_frames_of(scores)], 1)
+    votes = _votes(events)
+    columns = [
+        length,
+        length.log(),
+        first * hop,
+        whole - (last + 1) * hop,
+        whole,
+        (first == 0).float(),
+        (last == n_frames - 1).float(),
+        mean,
+        spread,
+        minimum(track, first, last),
+        maximum(track, first, last),
+        torch.where(first > 0, _range_mean(running, track, before, (first - 1).clamp(min=0)), 0.0),
+        torch.where(
+            last < n_frames - 1, _range_mean(running, track, torch.minimum(last + 1, n_frames - 1), after), 0.0
+        ),
+        torch.where(first > 0, maximum(track, before, (first - 1).clamp(min=0)), 0.0),
+        torch.where(last < n_frames - 1, maximum(track, torch.minimum(last + 1, n_frames - 1), after), 0.0),
+        *level[track].unbind(1),
+        *votes.unbind(1),
+    ]
+    offsets = torch.arange(-grid.reach, grid.reach + 1, device=x.device) * (grid.step / hop)
+    offsets = offsets.round().long()
+    by_onset, by_offset = _boundary_votes(events, width)
+    windows = [
+        _window(source, track, centre, offsets, n_frames)
+        for source in ((x, x), (by_onset, by_offset))
+        for source, centre in zip(source, (first, last), strict=True)
+    ]
+    return torch.cat([torch.stack([c.float() for c in columns], 1), *windows], 1)
+
+
+def n_frames_of(scores: ScoreSet) -> torch.Tensor:
+    """Returns the number of frames of every track, int64 ``[track]``."""
+    return scores.n_frames.repeat_interleave(scores.n_classes)
+
+
+def _running_sums(x: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.pad(x.double().cumsum(1), (1, 0))
+
+
+def _range_mean(running: torch.Tensor, track: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    total = running[track, last + 1] - running[track, first]
+    return (total / (last - first + 1).clamp(min=1)).float()
+
+
+def _votes(events: DecodedEvents) -> torch.Tensor:
+    """Returns how many candidates decode each event and its track at all, ``[event, 7]``."""
+    span = (events.high - events.low).float()
+    zeros = torch.zeros(len(events), device=span.device)
+    votes = zeros.index_add(0, events.event, span) / events.n_candidates
+    best = zeros.scatter_reduce(0, events.event, span / events.n_levels, "amax")
+    filters = zeros.index_add(0, events.event, torch.ones_like(span)) / events.n_filters
+    plain = events.filter == 0
+    low, high = zeros.clone(), zeros.clone()
+    low[events.event[plain]] = events.low[plain].float() / events.n_levels
+    high[events.event[plain]] = events.high[plain].float() / events.n_levels
+    per_track = torch.zeros(events.n_tracks, device=span.device).index_add(0, events.track, torch.ones_like(votes))
+    all_votes = torch.zeros(events.n_tracks, device=span.device).index_add(0, events.track, votes)
+    return torch.stack([votes, best, filters, low, high, per_track[events.track].log(), all_votes[events.track]], 1)
+
+
+def _boundary_votes(events: DecodedEvents, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the fraction of candidates with an event that begins (or ends) at each frame, ``[track, frame]``."""
+    votes = (events.high - events.low).float() / events.n_candidates
+    track = events.track[events.event]
+    return tuple(
+        torch.zeros(events.n_tracks * width, device=votes.device)
+        .index_add(0, track * width + edge[events.event], votes)
+        .reshape(events.n_tracks, width)
+        for edge in (events.first, events.last)
+    )  # pyright: ignore[reportReturnType]
+
+
+def _window(
+    source: torch.Tensor, track: torch.Tensor, centre: torch.Tensor, offsets: torch.Tensor, n_frames: torch.Tensor
+) -> torch.Tensor:
+    """Samples ``[track, frame]`` around a frame of each event, −0.1 outside the clip, ``[event, offset]``."""
+    place = centre[:, None] + offsets
+    inside = (place >= 0) & (place < n_frames[:, None])
+    found = source[track[:, None], place.clamp(0, source.shape[1] - 1)]
+    return torch.where(inside, found, -0.1)
+
+
+class RangeExtreme:
+    """Minimum or maximum over any range of frames of ``[track, frame]``, from a pyramid over 1, 2, 4, … frames."""
+
+    def __init__(self, x: torch.Tensor, pick):
+        """Builds the pyramid."""
+        self._pick, levels = pick, [x]
+        while 2 ** len(levels) <= x.shape[1]:
+            step = 2 ** (len(levels) - 1)
+            levels.append(levels[-1].clone())
+            levels[-1][:, :-step] = pick(levels[-2][:, :-step], levels[-2][:, step:])
+        self._pyramid = torch.stack(levels)
+
+    def __call__(self, track: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """Returns the extremes over frames ``first`` to ``last``, inclusive."""
+        level = torch.frexp((last - first + 1).clamp(min=1).double())[1].long() - 1
+        return self._pick(self._pyramid[level, track, first], self._pyramid[level, track, last + 1 - (1 << level)])

@@ -1,0 +1,143 @@
+"""Events in seconds: the table that references, detections and exported files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from rl_postproc.errors import UserError, suggest
+
+DECIMALS = 6
+"""Event times are written, and therefore scored, with this many decimals of a second."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """Sound events of a set of clips, sorted by clip, class and onset.
+
+    Attributes:
+        clip_ids: names of all clips, those without events included.
+        classes: names of all classes.
+        clip: index into ``clip_ids``, int64 ``[event]``.
+        label: index into ``classes``, int64 ``[event]``.
+        onset: seconds, float64 ``[event]``.
+        offset: seconds, float64 ``[event]``, never before the onset.
+    """
+
+    clip_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    clip: torch.Tensor
+    label: torch.Tensor
+    onset: torch.Tensor
+    offset: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        clip_ids: Sequence[str],
+        classes: Sequence[str],
+        clip: torch.Tensor,
+        label: torch.Tensor,
+        onset: torch.Tensor,
+        offset: torch.Tensor,
+    ) -> Events:
+        """Builds the sorted table from unsorted columns of equal length."""
+        order = torch.arange(len(clip), device=clip.device)
+        for column in (offset, onset, label, clip):
+            order = order[torch.argsort(column[order], stable=True)]
+        return cls(
+            tuple(clip_ids),
+            tuple(classes),
+            clip[order].long(),
+            label[order].long(),
+            onset[order].double(),
+            offset[order].double(),
+        )
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[tuple[str, float, float, str]], clip_ids: Sequence[str], classes: Sequence[str]
+    ) -> Events:
+        """Builds the table from rows ``(clip_id, onset, offset, label)``.
+
+        Raises:
+            UserError: a row names a clip or a class that is not listed, or ends before it begins.
+        """
+        clip_index = {name: i for i, name in enumerate(clip_ids)}
+        class_index = {name: i for i, name in enumerate(classes)}
+        clip, label, onset, offset = [], [], [], []
+        for name, start, end, event_label in rows:
+            if name not in clip_index:
+                raise UserError(f"Clip '{name}' has an event but is not among the {len(clip_index)} clips of the set.")
+            if event_label not in class_index:
+                raise UserError(f"Clip '{name}' has an event of unknown class '{event_label}'"
+                                f"{suggest(event_label, list(class_index))}.")  # fmt: skip
+            if end < start:
+                raise UserError(
+                    f"Clip '{name}': the event '{event_label}' ends at {end} s, before its onset {start} s."
+                )
+            clip.append(clip_index[name])
+            label.append(class_index[event_label])
+            onset.append(start)
+            offset.append(end)
+        return cls.from_tensors(
+            clip_ids,
+            classes,
+            torch.tensor(clip, dtype=torch.int64),
+            torch.tensor(label, dtype=torch.int64),
+            torch.tensor(onset, dtype=torch.float64),
+            torch.tensor(offset, dtype=torch.float64),
+        )
+
+    def rows(self) -> list[tuple[str, float, float, str]]:
+        """Returns rows ``(clip_id, onset, offset, label)``."""
+        return [
+            (self.clip_ids[c], on, off, self.classes[k])
+            for c, on, off, k in zip(
+                self.clip.tolist(), self.onset.tolist(), self.offset.tolist(), self.label.tolist(), strict=True
+            )
+        ]
+
+    def counts(self) -> torch.Tensor:
+        """Returns the number of events, int64 ``[clip, class]``."""
+        shape = len(self.clip_ids), len(self.classes)
+        cell = self.clip * shape[1] + self.label
+        return torch.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def select(self, clips: torch.Tensor) -> Events:
+        """Returns the events of the given clips (int64 indices), renumbered in that order."""
+        position = torch.full((len(self.clip_ids),), -1, dtype=torch.int64)
+        clips = clips.cpu()
+        position[clips] = torch.arange(len(clips))
+        new_clip = position.to(self.clip.device)[self.clip]
+        keep = new_clip >= 0
+        return Events.from_tensors(
+            tuple(self.clip_ids[i] for i in clips.tolist()),
+            self.classes,
+            new_clip[keep],
+            self.label[keep],
+            self.onset[keep],
+            self.offset[keep],
+        )
+
+    def to(self, device: torch.device | str) -> Events:
+        """Returns the same table on another device."""
+        return Events(
+            self.clip_ids,
+            self.classes,
+            self.clip.to(device),
+            self.label.to(device),
+            self.onset.to(device),
+            self.offset.to(device),
+        )
+
+
+def concatenate(parts: Sequence[Events], clip_ids: Sequence[str]) -> Events:
+    """Joins tables over the same classes into one whose clips are ``clip_ids``."""
+    rows = [row for part in parts for row in part.rows()]
+    return Events.from_rows(rows, clip_ids, parts[0].classes)

@@ -1,0 +1,179 @@
+"""Clips by name: which reference and which duration belong to which scores, and the score set they make together.
+
+Score files carry a clip's stem (``3u1ue_s4``), tables carry its file name (``3u1ue_s4.wav``). Names are matched as they
+stand, then without a known audio extension; nothing else is ever stripped, because stems contain dots
+(``Y00pbt6aJV8Y_350.000_360.000``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from rl_postproc.errors import UserError
+from rl_postproc.formats.events_tsv import CLIP_SUFFIXES, EventRow, collect_references, read_durations, read_events
+from rl_postproc.formats.folder import list_files
+from rl_postproc.scores import ScoreSet
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aif", ".aiff")
+_EMPTY = {"references": " (with empty onset, offset and label for a clip without events)", "durations": ""}
+
+
+class ClipTable(NamedTuple):
+    """What a file tells about clips.
+
+    Attributes:
+        path: the file, or the folder of one file a clip.
+        kind: ``references`` or ``durations``.
+        clips: the distinct names in file order.
+        rows: the events of references, else empty.
+        seconds: durations by name, else empty.
+    """
+
+    path: Path
+    kind: str
+    clips: list[str]
+    rows: list[EventRow]
+    seconds: dict[str, float]
+
+
+def load_references(path: str | Path | None) -> ClipTable | None:
+    """Reads references: one table of all clips, or a folder of ``.txt``/``.ann`` files named by the clips' stems.
+
+    The files of a folder have the columns onset, offset, event_label; an empty file is a clip without events.
+
+    Raises:
+        UserError: a file cannot be used.
+    """
+    if path is None:
+        return None
+    path = Path(path)
+    if path.is_dir():
+        # classes.txt may lie beside the annotations when scores and references share a folder.
+        files = [file for file in list_files(path, CLIP_SUFFIXES) if file.name.lower() != "classes.txt"]
+        rows = [row for file in files for row in read_events(file, clip=file.stem)]
+        return ClipTable(path, "references", list(dict.fromkeys(file.stem for file in files)), rows, {})
+    rows = read_events(path)
+    return ClipTable(path, "references", list(dict.fromkeys(row.filename for row in rows)), rows, {})
+
+
+def load_durations(path: str | Path | None) -> ClipTable | None:
+    """Reads the table of durations.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
+    if path is None:
+        return None
+    seconds = read_durations(path)
+    return ClipTable(Path(path), "durations", list(seconds), [], seconds)
+
+
+def without_audio_suffix(name: str) -> str:
+    """Returns the name without a known audio extension, and any other name as it is."""
+    for suffix in AUDIO_SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def match_names(names: Iterable[str], listed: Collection[str]) -> dict[str, str]:
+    """Finds each name among the listed ones: as it stands, else without its audio extension.
+
+    Returns:
+        The listed spelling by name, for the names that were found.
+
+    Raises:
+        UserError: a name without extension fits several listed ones.
+    """
+    exact = set(listed)
+    by_stem: dict[str, list[str]] = {}
+    for name in dict.fromkeys(listed):
+        by_stem.setdefault(without_audio_suffix(name), []).append(name)
+    found = {}
+    for name in names:
+        candidates = [name] if name in exact else by_stem.get(without_audio_suffix(name), [])
+        if len(candidates) > 1:
+            raise UserError(
+                f"The clip '{name}' may be '{candidates[0]}' or '{candidates[1]}'; give its full file name."
+            )
+        if candidates:
+            found[name] = candidates[0]
+    return found
+
+
+def align(names: Sequence[str], source: str, table: ClipTable, subset: bool) -> list[str]:
+    """Returns the table's spelling of every clip.
+
+    Args:
+        names: clips.
+        source: what lists these clips, for messages, such as ``the scores 'folder'``.
+        table: references or durations.
+        subset: whether the table may list further clips.
+
+    Raises:
+        UserError: a clip is missing from the table, or, unless ``subset``, the reverse.
+    """
+    found = match_names(names, table.clips)
+    lost = [name for name in names if name not in found]
+    if lost:
+        raise UserError(f"{len(lost)} of {len(names)} clips in {source} are missing from the {table.kind} "
+                        f"'{table.path}' ({_first(lost)}); add a row for each{_EMPTY[table.kind]}, or remove them "
+                        f"from {source}.")  # fmt: skip
+    matched = set(found.values())
+    further = [name for name in table.clips if name not in matched]
+    if further and not subset:
+        raise UserError(f"{len(further)} of {len(table.clips)} clips in the {table.kind} '{table.path}' are missing "
+                        f"from {source} ({_first(further)}); add them there, or drop them with subset.")  # fmt: skip
+    return [found[name] for name in names]
+
+
+def assemble(
+    path: Path,
+    names: Sequence[str],
+    scores: torch.Tensor,
+    edges: torch.Tensor,
+    n_frames: torch.Tensor,
+    classes: Sequence[str],
+    references: ClipTable | None,
+    durations: ClipTable | None,
+    subset: bool,
+) -> ScoreSet:
+    """Joins scores with the references and durations of their clips.
+
+    A clip is called what the references call it, else what the durations call it, else by its own name. Without
+    durations a clip ends with its last frame.
+
+    Args:
+        path: where the scores come from, for messages.
+        names: one name a clip.
+        scores: ``[clip, class, frame]``.
+        edges: seconds, ``[1, frame + 1]`` or ``[clip, frame + 1]``.
+        n_frames: valid frames, int64 ``[clip]``.
+        classes: one name a class.
+        references: reference events, or None.
+        durations: durations, or None.
+        subset: whether references and durations may list clips without scores.
+
+    Raises:
+        UserError: the clips differ, or a reference has a class that the scores have not.
+    """
+    clip_ids, seconds, events = list(names), None, None
+    source = f"the scores '{path}'"
+    if durations is not None:
+        clip_ids = align(names, source, durations, subset)
+        seconds = torch.tensor([durations.seconds[name] for name in clip_ids], dtype=torch.float64)
+    if references is not None:
+        clip_ids = align(names, source, references, subset)
+        wanted = set(clip_ids)
+        rows = [row for row in references.rows if row.filename in wanted]
+        events = collect_references(rows, clip_ids, classes, references.path)
+    return ScoreSet.build(scores, edges, clip_ids, classes, n_frames, seconds, events)
+
+
+def _first(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:3])
+    return shown + (", …" if len(names) > 3 else "")

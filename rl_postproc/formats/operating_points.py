@@ -1,0 +1,212 @@
+"""Operating points: the detections at several thresholds, one table each, as psds_eval users have them.
+
+The frames active at each threshold bound every frame's score from both sides, so frame-level scores can be rebuilt
+exactly up to the spacing of the thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rl_postproc.errors import UserError, suggest
+from rl_postproc.formats.clips import (
+    ClipTable,
+    align,
+    assemble,
+    load_durations,
+    load_references,
+    match_names,
+    without_audio_suffix,
+)
+from rl_postproc.formats.detections import SUFFIXES, Detections, Point, collect_detections, read_points, threshold_of
+from rl_postproc.formats.events_tsv import COLUMNS
+from rl_postproc.formats.folder import check_hop, even_edges, first_line, list_files, read_classes
+from rl_postproc.formats.grid import infer_hop, to_frames
+from rl_postproc.scores import ScoreSet
+
+DESCRIPTION = "a folder of event tables (filename, onset, offset, event_label), one for each threshold in their names"
+CLIPPED = 5e-4
+"""Seconds within which an offset off the frame grid is taken for the end of its clip."""
+
+
+def recognises(path: str | Path) -> bool:
+    """Returns whether this is a folder of event tables with a threshold in their names."""
+    path = Path(path)
+    if not path.is_dir():
+        return False
+    line = first_line(path, SUFFIXES)
+    fields = [field.strip().lower() for field in line.split("\t" if "\t" in line else ",")]
+    if "filename" in fields:
+        return {"onset", "offset", "event_label"} <= set(fields)
+    if len(fields) != len(COLUMNS) or threshold_of(list_files(path, SUFFIXES)[0]) is None:
+        return False
+    try:
+        return float(fields[1]) <= float(fields[2])  # no header: the columns stand in their usual order
+    except ValueError:
+        return False
+
+
+def read(
+    path: str | Path,
+    *,
+    references: str | Path | None = None,
+    durations: str | Path | None = None,
+    classes: Sequence[str] | str | Path | None = None,
+    hop: float | None = None,
+    subset: bool = False,
+) -> ScoreSet:
+    """Rebuilds frame-level scores from the detections at several thresholds.
+
+    Thresholding the result with ``score > threshold`` gives each table's active frames again: a frame active up to the
+    k-th threshold scores midway between it and the next one, below the first midway to 0, above the last midway to 1.
+    A detection of zero length has no frame. What lies beyond its clip's duration is cut.
+
+    Args:
+        path: folder of tables; a table's threshold is the last number in its name (``predictions_th_0.05.tsv``).
+        references: table of reference events, or folder of one file a clip.
+        durations: table of clip durations; a clip ends with the last frame of any detection without it.
+        classes: names of all classes, needed where one is referenced but never detected; else those detected, sorted.
+        hop: frame length in seconds; told from the event times when None.
+        subset: whether to keep only the clips in both references and durations, where these differ.
+
+    Returns:
+        Clips sorted by name, on shared frame edges that are multiples of the hop. Without references and durations
+        they are the clips that any table names.
+
+    Raises:
+        UserError: a table cannot be used, thresholds repeat, times lie off the frame grid,
+            or a frame is active at a threshold and not at the next lower one.
+    """
+    folder = Path(path)
+    listed, lengths = load_references(references), load_durations(durations)
+    points = read_points(folder)
+    clip_ids, others = _list_clips(points, listed, lengths, subset)
+    names = read_classes(classes) or sorted({row.label for point in points for row in point.rows if row.label})
+    found = collect_detections(points, clip_ids, others, names)
+    if not len(found.point):
+        raise UserError(f"No table in '{folder}' holds a detection of a listed clip; give the detector's output.")
+    if listed is not None and classes is None:
+        _refuse_silent_classes(listed, set(clip_ids), names, folder)
+    ends = None
+    if lengths is not None:
+        partner = match_names(clip_ids, lengths.clips)
+        ends = np.array([lengths.seconds[partner[clip]] for clip in clip_ids])
+    start, stop, hop = _frames(found, ends, hop, points)
+    width = int(max(stop.max(), 1))
+    n_frames = np.full(len(clip_ids), width)
+    if ends is not None:
+        n_frames = np.clip(np.ceil(ends / hop - 1e-6).astype(np.int64), 1, width)
+        width = int(n_frames.max())
+    level = _levels(found, start, stop, (len(clip_ids), len(names), width), points)
+    scores = torch.from_numpy(_values(points)[level])
+    edges = torch.from_numpy(even_edges(hop, width))[None]
+    return assemble(folder, clip_ids, scores, edges, torch.from_numpy(n_frames), names, listed, lengths, True)
+
+
+def _list_clips(
+    points: Sequence[Point], references: ClipTable | None, durations: ClipTable | None, subset: bool
+) -> tuple[list[str], list[str]]:
+    """Returns the clips of the set, sorted, and those that ``subset`` leaves out."""
+    table = references or durations
+    if table is None:
+        # A clip that no table names has no detection, hence no event to decode at any parameters.
+        return sorted({row.filename for point in points for row in point.rows}, key=without_audio_suffix), []
+    if references is None or durations is None:
+        return sorted(table.clips, key=without_audio_suffix), []
+    common = match_names(references.clips, durations.clips)
+    if not subset:
+        align(references.clips, f"the references '{references.path}'", durations, subset=False)
+    elif not common:
+        raise UserError(f"The references '{references.path}' and the durations '{durations.path}' share no clip; "
+                        "check the file names in both.")  # fmt: skip
+    others = [clip for clip in references.clips if clip not in common]
+    others += sorted(set(durations.clips) - set(common.values()))
+    return sorted(common, key=without_audio_suffix), others
+
+
+def _refuse_silent_classes(references: ClipTable, clips: set[str], detected: list[str], folder: Path) -> None:
+    """Refuses a referenced class that is never detected: it may be silent, but more likely it is spelt differently."""
+    for row in references.rows:
+        if row.label is not None and row.label not in detected and row.filename in clips:
+            raise UserError(f"'{references.path}', row {row.row}: the class '{row.label}' is never detected in "
+                            f"'{folder}'; correct it, or list all classes{suggest(row.label, detected)}.")  # fmt: skip
+
+
+def _frames(
+    found: Detections, ends: np.ndarray | None, hop: float | None, points: list[Point]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Returns the first frame of each detection, the one after its last, int64 ``[detection]``, and the hop."""
+    clipped = np.zeros(len(found.point), dtype=bool)
+    if ends is not None:
+        clipped = np.abs(found.offset - ends[found.clip]) <= CLIPPED
+    if hop is None:
+        times = np.concatenate([found.onset, found.offset[~clipped]])
+        hop = infer_hop(times if times.any() else found.offset)
+    hop = check_hop(hop)
+    (start, start_fits), (stop, stop_fits) = to_frames(found.onset, hop), to_frames(found.offset, hop)
+    if ends is not None:
+        # Many detectors end an event at the end of the clip, in the middle of its last frame.
+        inside = clipped & ~stop_fits
+        stop = np.where(inside, np.ceil(ends[found.clip] / hop - 1e-6).astype(np.int64), stop)
+        stop_fits |= inside
+    wrong = ~(start_fits & stop_fits)
+    if wrong.any():
+        i = int(wrong.argmax())
+        name, value = ("onset", found.onset[i]) if not start_fits[i] else ("offset", found.offset[i])
+        raise UserError(f"'{points[found.point[i]].file}', row {found.row[i]}: the {name} {value} is no multiple of "
+                        f"the frame length {hop} s; correct it, or give the true frame length as hop.")  # fmt: skip
+    return start, stop, hop
+
+
+def _levels(
+    found: Detections, start: np.ndarray, stop: np.ndarray, shape: tuple[int, int, int], points: list[Point]
+) -> np.ndarray:
+    """Returns at how many thresholds each frame is active, ``[clip, class, frame]``.
+
+    Raises:
+        UserError: a frame is active at a threshold and not at the next lower one.
+    """
+    n_clips, n_classes, width = shape
+    start, stop = np.minimum(start, width), np.minimum(stop, width)
+    level = np.zeros(shape, dtype=np.int16)
+    for k, point in enumerate(points):
+        own = np.flatnonzero(found.point == k)
+        change = np.zeros((n_clips, n_classes, width + 1), dtype=np.int32)
+        np.add.at(change, (found.clip[own], found.label[own], start[own]), 1)
+        np.add.at(change, (found.clip[own], found.label[own], stop[own]), -1)
+        active = change.cumsum(axis=2, dtype=np.int32)[:, :, :width] > 0
+        loose = active & (level != k)
+        if loose.any():
+            c, j, t = np.argwhere(loose)[0]
+            i = own[(found.clip[own] == c) & (found.label[own] == j) & (start[own] <= t) & (t < stop[own])][0]
+            raise UserError(f"'{point.file}', row {found.row[i]}: the event {found.onset[i]} to {found.offset[i]} s "
+                            f"is not covered at the lower threshold of '{points[k - 1].file}'; give one model's "
+                            "detections, without steps such as gap filling that break this order.")  # fmt: skip
+        level += active
+    return level
+
+
+def _values(points: list[Point]) -> np.ndarray:
+    """Returns the score of a frame active at the first 0, 1, … thresholds, float32 ``[threshold + 1]``.
+
+    Raises:
+        UserError: two thresholds are so close that no float32 lies between them, or the last is 1 and has detections.
+    """
+    thresholds = np.array([point.threshold for point in points])
+    if thresholds[-1] == 1 and any(row.label for row in points[-1].rows):
+        raise UserError(f"'{points[-1].file}' has detections at the threshold 1, above which no score lies; remove it.")
+    bounds = np.concatenate([[0.0], thresholds, [1.0]])
+    values = ((bounds[:-1] + bounds[1:]) / 2).astype(np.float32)
+    # The order must hold however thresholds are compared, as float32 (torch) or as float64 (numpy).
+    for kind in (np.float32, np.float64):
+        limits = thresholds.astype(kind)
+        close = ~((limits < values[1:]) & (values[:-1] <= limits))[: len(limits) - (thresholds[-1] == 1)]
+        if close.any():
+            k = min(int(close.argmax()) + 1, len(points) - 1)
+            raise UserError(f"The thresholds of '{points[k - 1].file}' and '{points[k].file}' are too close to tell "
+                            "apart in single precision; remove one.")  # fmt: skip
+    return values

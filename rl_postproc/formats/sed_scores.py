@@ -1,0 +1,223 @@
+"""Score files of sed_scores_eval: one table a clip with the columns onset, offset and one for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rl_postproc.errors import UserError, suggest
+from rl_postproc.files import write_text
+from rl_postproc.formats.clips import assemble, load_durations, load_references, without_audio_suffix
+from rl_postproc.formats.folder import first_line, list_files, read_classes
+from rl_postproc.scores import ScoreSet
+
+DESCRIPTION = "a folder of score tables (onset, offset, one column a class), one named after each clip"
+SUFFIXES = (".tsv",)
+GAP = 1e-6
+"""Seconds by which a frame may begin beside the end of the one before: the resolution of event times."""
+
+
+def recognises(path: str | Path) -> bool:
+    """Returns whether this is a folder of score tables."""
+    path = Path(path)
+    fields = first_line(path, SUFFIXES).split("\t") if path.is_dir() else []
+    return len(fields) > 2 and _is_header(fields) and "filename" not in [field.lower() for field in fields]
+
+
+def read(
+    path: str | Path,
+    *,
+    references: str | Path | None = None,
+    durations: str | Path | None = None,
+    classes: Sequence[str] | str | Path | None = None,
+    hop: float | None = None,
+    subset: bool = False,
+) -> ScoreSet:
+    """Reads a folder of score tables.
+
+    Args:
+        path: folder of ``.tsv`` files named by the clips' stems.
+        references: table of reference events, or folder of one file a clip.
+        durations: table of clip durations; a clip ends with its last frame without it.
+        classes: the classes to keep, in this order; all, in the order of the first file, when None.
+        hop: must be None, because the files hold the frame edges.
+        subset: whether references and durations may list clips without scores.
+
+    Returns:
+        Clips sorted by name. The frame edges are shared where all clips agree as far as they go.
+
+    Raises:
+        UserError: a file has the wrong columns, a score outside [0, 1], or frames that do not follow one another; or
+            clips or classes differ from the references'.
+    """
+    folder = Path(path)
+    if hop is not None:
+        raise UserError(f"The score files in '{folder}' hold their own frame edges; leave out the hop of {hop} s.")
+    files = list_files(folder, SUFFIXES)
+    names, _ = _split(files[0])
+    tables = [_read_table(file, names) for file in files]
+    kept = _keep(read_classes(classes), names, folder)
+    n_frames = np.array([len(table) for table in tables])
+    scores = np.zeros((len(tables), len(kept), n_frames.max()), dtype=np.float32)
+    for clip, table in enumerate(tables):
+        scores[clip, :, : len(table)] = table.T[2:][kept]
+    edges = _common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
+    return assemble(
+        folder,
+        [file.name[: -len(file.suffix)] for file in files],
+        torch.from_numpy(scores),
+        torch.from_numpy(edges),
+        torch.from_numpy(n_frames),
+        [names[i] for i in kept],
+        load_references(references),
+        load_durations(durations),
+        subset,
+    )
+
+
+def write(score_set: ScoreSet, folder: str | Path) -> None:
+    """Writes one score table a clip, each whole or not at all.
+
+    A file is named by the clip's id without its audio extension. Numbers have as many digits as reading the same
+    values again takes.
+
+    Raises:
+        UserError: two clips would share a file, an id is no file name, or a file cannot be written.
+    """
+    stems = [without_audio_suffix(clip) for clip in score_set.clip_ids]
+    taken: dict[str, str] = {}
+    for stem, clip in zip(stems, score_set.clip_ids, strict=True):
+        if stem in taken:
+            raise UserError(
+                f"The clips '{taken[stem]}' and '{clip}' would both be written to '{stem}.tsv'; rename one."
+            )
+        if Path(stem).name != stem or stem.startswith(".") or "\0" in stem:
+            raise UserError(f"The clip id '{clip}' cannot name a score file; rename it without folders or leading dot.")
+        taken[stem] = clip
+    header = "\t".join(("onset", "offset", *score_set.classes))
+    all_edges = score_set.edges.expand(score_set.n_clips, -1).cpu()
+    for i, (stem, n) in enumerate(zip(stems, score_set.n_frames.tolist(), strict=True)):
+        edges = all_edges[i, : n + 1]
+        table = torch.cat([torch.stack([edges[:-1], edges[1:]]), score_set.scores[i, :, :n].double().cpu()]).T.tolist()
+        lines = ("\t".join(map(repr, row)) for row in table)
+        write_text(Path(folder) / f"{stem}.tsv", "\n".join((header, *lines)) + "\n")
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    return [field.strip().lower() for field in fields[:2]] == ["onset", "offset"]
+
+
+def _split(file: Path) -> tuple[list[str], list[str]]:
+    """Returns the class names of a file, and its lines below the header."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"Cannot read '{file}': {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"'{file}' is not a text file in UTF-8; export the scores again.") from error
+    if not text.strip():
+        raise UserError(f"'{file}', row 1: the file is empty; export the scores again, or remove it.")
+    header, *lines = text.split("\n")
+    fields = [field.strip() for field in header.split("\t")]
+    if len(fields) < 3 or not _is_header(fields):
+        raise UserError(f"'{file}', row 1: the header must be onset, offset and the classes, separated by tabs; "
+                        "correct it, or keep other tables in another folder.")  # fmt: skip
+    names = fields[2:]
+    twice = next((name for name in names if names.count(name) > 1 or not name), None)
+    if twice is not None:
+        raise UserError(f"'{file}', row 1: the class '{twice}' stands in two columns or has no name; name each once.")
+    return names, lines
+
+
+def _read_table(file: Path, names: list[str]) -> np.ndarray:
+    """Reads one file, float64 ``[frame, onset + offset + class]``, with its classes in the order of ``names``."""
+    own, lines = _split(file)
+    if set(own) != set(names):
+        odd = min(set(own) ^ set(names))
+        found = "is not in the first file" if odd in own else "of the first file is missing"
+        raise UserError(f"'{file}', row 1: the class '{odd}' {found}; give all files the same classes.")
+    table = _parse([line for line in lines if line.strip()])
+    if table is None or table.shape[1] != len(own) + 2 or not _is_sound(table):
+        raise _first_fault(file, lines, own)
+    if own != names:
+        table = table[:, [0, 1, *(2 + own.index(name) for name in names)]]
+    return table
+
+
+def _parse(lines: list[str]) -> np.ndarray | None:
+    """Returns the numbers of the lines, or None if they are not a table of numbers."""
+    try:
+        return np.loadtxt(lines, delimiter="\t", comments=None, ndmin=2) if lines else None
+    except ValueError:
+        return None
+
+
+def _is_sound(table: np.ndarray) -> bool:
+    """Returns whether scores lie in [0, 1] and frames follow one another."""
+    onset, offset, scores = table[:, 0], table[:, 1], table[:, 2:]
+    return bool(
+        ((scores >= 0) & (scores <= 1)).all()
+        and onset[0] >= 0
+        and (onset < offset).all()
+        and np.isfinite(offset[-1])
+        and (np.abs(onset[1:] - offset[:-1]) <= GAP).all()
+        and (np.diff(onset) > 0).all()
+    )
+
+
+def _first_fault(file: Path, lines: list[str], classes: list[str]) -> UserError:
+    """Looks row by row for what is wrong in a file that did not pass as a whole."""
+    start, end = -1.0, None
+    for row, line in enumerate(lines, 2):
+        if not line.strip():
+            continue
+        fields, place = line.split("\t"), f"'{file}', row {row}"
+        if len(fields) != len(classes) + 2:
+            return UserError(f"{place}: {len(fields)} columns where the header has {len(classes) + 2}; "
+                             "the file may be truncated, export it again.")  # fmt: skip
+        for column, field in zip(["onset", "offset", *classes], fields, strict=True):
+            if not field.strip() or _parse([field]) is None:
+                return UserError(f"{place}: '{field}' in the column '{column}' is not a number; correct it.")
+        onset, offset, *scores = map(float, fields)
+        if not (0 <= onset < offset < float("inf")):
+            return UserError(f"{place}: the frame from {onset} to {offset} s is not a stretch of time from 0 on; "
+                             "correct its onset and offset.")  # fmt: skip
+        if onset <= start or (end is not None and abs(onset - end) > GAP):
+            return UserError(f"{place}: the frame begins at {onset} s where the one before ends at {end} s; "
+                             "sort the frames and leave neither gaps nor overlaps.")  # fmt: skip
+        start, end = onset, offset
+        for name, score in zip(classes, scores, strict=True):
+            if not 0 <= score <= 1:
+                return UserError(f"{place}: the score {score} of the class '{name}' is not a probability in [0, 1]; "
+                                 "apply a sigmoid or remove NaN first.")  # fmt: skip
+    return UserError(
+        f"'{file}', row 2: there is no frame below the header; export the scores again, or remove the file."
+    )
+
+
+def _keep(wanted: list[str] | None, names: list[str], folder: Path) -> list[int]:
+    """Returns the columns of the wanted classes."""
+    for name in wanted or ():
+        if name not in names:
+            raise UserError(
+                f"The class '{name}' is not among those of the score files in '{folder}'{suggest(name, names)}."
+            )
+    return [names.index(name) for name in wanted or names]
+
+
+def _common_edges(edges: list[np.ndarray]) -> np.ndarray:
+    """Returns edges shared by all clips ``[1, frame + 1]``, or one row a clip where they disagree.
+
+    A row is continued beyond its clip's end in steps of the clip's median frame, so that it increases throughout.
+    """
+    longest = max(edges, key=len)
+    if all(np.array_equal(row, longest[: len(row)]) for row in edges):
+        return longest[None]
+    filled = np.empty((len(edges), len(longest)))
+    for i, row in enumerate(edges):
+        steps = np.arange(1, len(longest) - len(row) + 1)
+        filled[i] = np.append(row, row[-1] + np.median(np.diff(row)) * steps)
+    return filled

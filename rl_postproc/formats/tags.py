@@ -1,0 +1,157 @@
+"""Clip-level tags: one tensor or array ``[clip, tag]`` of probabilities, reference tags of the same kinds or a table.
+
+Files: ``.pt``/``.pth`` (a tensor; nothing else is ever unpickled), ``.npy``, ``.npz``, ``.h5``/``.hdf5``. An ``.npz``
+or HDF5 file may also hold the names of its clips and classes, and the reference tags beside the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from rl_postproc.errors import UserError
+from rl_postproc.events import Events
+from rl_postproc.formats.folder import read_classes
+from rl_postproc.formats.tag_arrays import ARRAY_SUFFIXES, TagArrays, read_arrays
+from rl_postproc.formats.tag_table import read_tag_table
+from rl_postproc.scores import ScoreSet
+
+DESCRIPTION = "one file with an array [clip, tag]: .pt, .npy, .npz or .h5"
+CLIP_SECONDS = 1.0
+"""Nominal length of a clip, whose tags know no time."""
+
+
+def recognises(path: str | Path) -> bool:
+    """Returns whether this is one file of a kind that holds arrays."""
+    path = Path(path)
+    return path.is_file() and path.suffix.lower() in ARRAY_SUFFIXES
+
+
+def read(
+    path: str | Path,
+    *,
+    references: str | Path | None = None,
+    durations: str | Path | None = None,
+    classes: Sequence[str] | str | Path | None = None,
+    hop: float | None = None,
+    subset: bool = False,
+) -> ScoreSet:
+    """Reads tag probabilities as a score set with one frame a clip.
+
+    Args:
+        path: file with the probabilities ``[clip, tag]``; in an archive the array ``scores`` (or ``predictions``,
+            ``clipwise_output``), and where they exist ``clip_ids`` and ``classes``.
+        references: file with the reference tags ``[clip, tag]`` of 0 and 1 in the same order (in an archive
+            ``references``, ``target`` or ``labels``), or a table of labels (``.tsv``, ``.csv``, ``.txt``), see
+            `rl_postproc.formats.tag_table`. When None, those in the score file, if any.
+        durations: not used by tags.
+        classes: names of the tags, or the path of a text file with one name a line; from the score file or
+            ``classes.txt`` beside it when None, else numbered.
+        hop: not used by tags.
+        subset: whether a table of labels may list clips without scores.
+
+    Returns:
+        Clips in the order of the file. Clips and tags without names are numbered.
+
+    Raises:
+        UserError: a file cannot be used, shapes or names do not fit, or durations or a hop are given.
+    """
+    path = Path(path)
+    if not recognises(path):
+        raise UserError(f"'{path}' holds no .npy, .npz, .pt or .h5 array [clip, tag]; give the file of the scores.")
+    if durations is not None or hop is not None:
+        raise UserError(f"'{path}' holds tags of whole clips, which have no times; leave out durations and hop.")
+    found = read_arrays(path)
+    if found.scores is None:
+        raise UserError(f"'{path}' holds no array called scores, predictions or clipwise_output; rename the array "
+                        "of the probabilities to scores.")  # fmt: skip
+    scores = found.scores.float()
+    n_clips, n_tags = scores.shape
+    names, given = _class_names(path, classes, found, n_tags)
+    clip_ids = found.clip_ids
+    if clip_ids is not None and len(clip_ids) != n_clips:
+        raise UserError(f"'{path}' names {len(clip_ids)} clips for an array {[n_clips, n_tags]}; give one name a row.")
+    wanted = found.references
+    if references is not None and Path(references).suffix.lower() in ARRAY_SUFFIXES:
+        wanted = _reference_array(Path(references))
+    elif references is not None:
+        if not given:
+            raise UserError(
+                f"The tags in '{path}' have no names to find the labels of '{references}' by; give classes."
+            )
+        clip_ids, wanted = read_tag_table(references, names, clip_ids, n_clips, path, subset)
+    if wanted is not None:
+        wanted = _checked(wanted, (n_clips, n_tags), references or path, path)
+    return score_set_of_tags(scores, wanted, clip_ids, names)
+
+
+def score_set_of_tags(
+    scores: torch.Tensor,
+    references: torch.Tensor | None = None,
+    clip_ids: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+) -> ScoreSet:
+    """Makes the score set of tags: one frame a clip, and one event spanning the clip for each reference tag.
+
+    Args:
+        scores: probabilities ``[clip, tag]``.
+        references: 0 and 1, ``[clip, tag]``, or None.
+        clip_ids: one name a clip; numbered when None.
+        classes: one name a tag; numbered when None.
+    """
+    n_clips, n_tags = scores.shape
+    ids = _numbered("clip", n_clips) if clip_ids is None else tuple(clip_ids)
+    names = _numbered("tag", n_tags) if classes is None else tuple(classes)
+    events = None
+    if references is not None:
+        clip, label = references.nonzero().unbind(1)
+        onset = torch.zeros(len(clip), dtype=torch.float64)
+        events = Events.from_tensors(ids, names, clip, label, onset, onset + CLIP_SECONDS)
+    edges = torch.tensor([0.0, CLIP_SECONDS], dtype=torch.float64)
+    return ScoreSet.build(scores[..., None], edges, ids, names, references=events)
+
+
+def _numbered(what: str, n: int) -> tuple[str, ...]:
+    """Returns names that sort in the order of their numbers."""
+    return tuple(f"{what}_{i:0{len(str(n - 1))}d}" for i in range(n))
+
+
+def _class_names(
+    path: Path, classes: Sequence[str] | str | Path | None, found: TagArrays, n_tags: int
+) -> tuple[Sequence[str], bool]:
+    """Returns the names of the tags, and whether they were given."""
+    if classes is None:
+        beside = path.with_name("classes.txt")
+        classes = found.classes if found.classes is not None else beside if beside.is_file() else None
+    names = read_classes(classes)
+    if names is None:
+        return _numbered("tag", n_tags), False
+    if len(names) != n_tags:
+        raise UserError(f"'{path}' holds {n_tags} tags, but {len(names)} classes are named; name one class a column.")
+    return names, True
+
+
+def _reference_array(path: Path) -> torch.Tensor:
+    """Returns the one array of a reference file, or the one of several that is called by a name for references."""
+    found = read_arrays(path)
+    array = found.scores if found.references is None else found.references
+    if array is None:
+        raise UserError(f"'{path}' holds no array called references, target or labels; rename the reference tags so.")
+    return array
+
+
+def _checked(references: torch.Tensor, shape: tuple[int, int], source: str | Path, path: Path) -> torch.Tensor:
+    """Returns the reference tags as booleans ``[clip, tag]``."""
+    if tuple(references.shape) != shape:
+        raise UserError(
+            f"'{source}' holds reference tags of shape {list(references.shape)}, but the scores in '{path}' have "
+            f"{list(shape)}; both must list the same clips and tags in the same order."
+        )
+    odd = ((references != 0) & (references != 1)).nonzero()
+    if len(odd):
+        row, column = odd[0].tolist()
+        raise UserError(f"'{source}', row {row + 1}, column {column + 1}: the reference tag "
+                        f"{references[row, column].item()} is neither 0 nor 1; round soft labels first.")  # fmt: skip
+    return references.bool()

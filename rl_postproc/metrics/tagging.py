@@ -1,0 +1,56 @@
+"""Clip-level tagging: a clip has a tag if any of its frames is active.
+
+A tag score set is a score set with one frame a clip (`rl_postproc.formats.tags`). On frame scores the metric counts the
+clips in which the decoded events of a class and its reference events both occur, wherever they lie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+
+from rl_postproc.metrics.base import Intervals, Metric, PreparedMetric
+from rl_postproc.scores import ScoreSet
+
+
+class Tagging(Metric):
+    """Counts of tags: at most one true positive, one estimate and one reference for each clip and class.
+
+    Micro F1 of the summed counts equals scikit-learn's ``f1_score(average="micro")`` on the ``[clip, tag]`` matrices,
+    and F1 of each class with references equals ``f1_score(average=None)``; macro F1 leaves out classes without
+    references, where scikit-learn counts them as 0.
+    """
+
+    metric: Literal["tagging"] = "tagging"
+    oracle: ClassVar[str] = "scikit-learn"
+
+    def prepare(self, scores: ScoreSet) -> PreparedTagging:
+        """Finds the reference tags."""
+        return PreparedTagging(scores.require_references().counts().clamp(max=1))
+
+
+@dataclass(frozen=True)
+class PreparedTagging(PreparedMetric):
+    """The reference tags, 0 or 1, int64 ``[clip, class]``."""
+
+    reference: torch.Tensor
+
+    def intervals(
+        self, values: torch.Tensor, clips: slice, tracks: torch.Tensor | None = None
+    ) -> tuple[Intervals, Intervals]:
+        """See `PreparedMetric.intervals`: a tag is estimated at every threshold below the track's highest value."""
+        top = values.amax(1)
+        wanted = self.reference[clips].reshape(-1) > 0
+        wanted = wanted if tracks is None else wanted[tracks]
+        estimated = (top > 0).flatten().nonzero()[:, 0]
+        hits = ((top > 0) & wanted).flatten().nonzero()[:, 0]
+        return _from_zero(top, hits), _from_zero(top, estimated)
+
+
+def _from_zero(top: torch.Tensor, rows: torch.Tensor) -> Intervals:
+    """One interval a row, from threshold 0 to the row's highest value."""
+    high = top.flatten()[rows]
+    weight = torch.ones((), dtype=torch.int16, device=top.device).expand(len(rows))
+    return Intervals(rows, torch.zeros_like(high), high, weight)

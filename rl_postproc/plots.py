@@ -1,0 +1,146 @@
+"""Plots of results and of clips, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from rl_postproc.files import whole_file
+from rl_postproc.scores import ScoreSet
+
+matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
+COLOURS = {"before": "#c44e52", "after": "#4c72b0", "reference": "#55a868"}
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Writes a figure whole or not at all."""
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=130, bbox_inches="tight")
+    return Path(path)
+
+
+def plot_agents(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Draws the held-out macro F1 of each agent: a bar for the mean over seeds, a dot a seed, a tick for training.
+
+    Args:
+        rows: result rows with ``agent``, ``macro_f1`` and ``train_macro_f1`` as fractions.
+        title: heading of the plot.
+    """
+    names = list(dict.fromkeys(row["agent"] for row in rows))
+    held = [[100 * row["macro_f1"] for row in rows if row["agent"] == name] for name in names]
+    train = [np.mean([100 * row["train_macro_f1"] for row in rows if row["agent"] == name]) for name in names]
+    figure = Figure(figsize=(6.5, 0.8 + 0.42 * len(names)))
+    axes = figure.add_subplot()
+    y = np.arange(len(names))[::-1]
+    axes.barh(y, [np.mean(h) for h in held], color=COLOURS["after"], height=0.6, label="held out")
+    axes.scatter(train, y, marker="|", s=160, color="#444444", label="on its own training clips", zorder=3)
+    for position, values in zip(y, held, strict=True):
+        if len(values) > 1:
+            axes.scatter(values, [position] * len(values), s=10, color="white", edgecolor="black", zorder=4)
+        axes.text(0.5, position, f"{np.mean(values):.1f}", va="center", color="white", fontweight="bold")
+    axes.set_yticks(y, names)
+    axes.set_xlabel("macro F1 in %")
+    axes.set_title(title, loc="left")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncol=2, frameon=False, fontsize=8)
+    return figure
+
+
+def plot_classes(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Draws the held-out F1 of each class (rows) for each agent (columns) as a table of colours."""
+    names = list(dict.fromkeys(row["agent"] for row in rows))
+    classes = list(rows[0]["classes"])
+    values = np.array(
+        [
+            [np.mean([100 * (r["classes"][c]["f1"] or 0) for r in rows if r["agent"] == name]) for name in names]
+            for c in classes
+        ]
+    )
+    figure = Figure(figsize=(2.4 + 0.9 * len(names), 1 + 0.34 * len(classes)))
+    axes = figure.add_subplot()
+    axes.imshow(values, cmap="viridis", aspect="auto", vmin=0, vmax=max(1.0, float(values.max())))
+    for i, j in np.ndindex(values.shape):
+        colour = "white" if values[i, j] < 0.6 * values.max() else "black"
+        axes.text(j, i, f"{values[i, j]:.1f}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_title(title, loc="left")
+    return figure
+
+
+def plot_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], title: str) -> Figure:
+    """Draws training macro F1 against steps, one line a run."""
+    figure = Figure(figsize=(6.5, 3.2))
+    axes = figure.add_subplot()
+    for name, curve in curves.items():
+        points = [
+            (row["steps"], 100 * row["train_macro_f1"]) for row in curve if {"steps", "train_macro_f1"} <= set(row)
+        ]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1.2)
+    axes.set_xlabel("decisions (one clip and one class each)")
+    axes.set_ylabel("macro F1 on training clips in %")
+    axes.set_title(title, loc="left")
+    if 0 < len(axes.lines) < 12:
+        axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def plot_clip(
+    scores: ScoreSet, clip: int, decisions: Mapping[str, torch.Tensor], classes: Sequence[int] | None = None
+) -> Figure:
+    """Draws the scores of a clip, decisions by name, and the references.
+
+    Args:
+        scores: the score set.
+        clip: index of the clip.
+        decisions: bool ``[class, frame]`` by name, drawn in order below the scores.
+        classes: indices of the classes to draw; by default those with references, decisions or scores above 0.5.
+    """
+    n = int(scores.n_frames[clip])
+    x = scores.scores[clip, :, :n].cpu()
+    edges = scores.edges[clip if len(scores.edges) > 1 else 0, : n + 1].cpu().numpy()
+    references = scores.references.select(torch.tensor([clip])) if scores.references is not None else None
+    if classes is None:
+        busy = x.amax(1) > 0.5
+        for decision in decisions.values():
+            busy |= decision[:, :n].cpu().any(1)
+        if references is not None:
+            busy[references.label.cpu()] = True
+        classes = busy.nonzero()[:, 0].tolist() or [int(x.amax(1).argmax())]
+    figure = Figure(figsize=(7.5, 0.9 + 1.05 * len(classes)), layout="constrained")
+    axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False)[:, 0]
+    lanes = [*decisions, "reference"] if references is not None else list(decisions)
+    palette = {name: colour for name, colour in zip(decisions, (COLOURS["before"], COLOURS["after"]), strict=False)}
+    for axis, k in zip(axes, classes, strict=True):
+        axis.stairs(x[k].numpy(), edges, color="#333333", linewidth=1, fill=False)
+        for lane, name in enumerate(lanes):
+            bottom = -0.22 * (lane + 1)
+            if name == "reference":
+                assert references is not None
+                own = references.label == k
+                spans = [
+                    (on, off - on)
+                    for on, off in zip(references.onset[own].tolist(), references.offset[own].tolist(), strict=True)
+                ]
+            else:
+                spans = _spans(decisions[name][k, :n].cpu().numpy(), edges)
+            axis.broken_barh(spans, (bottom, 0.17), color=palette.get(name, COLOURS["reference"]))
+        axis.set_ylim(-0.22 * len(lanes) - 0.05, 1.02)
+        axis.set_yticks([0, 1])
+        axis.set_ylabel(scores.classes[k].replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=8)
+    axes[-1].set_xlabel("seconds")
+    handles = [Patch(color=palette.get(n, COLOURS["reference"]), label=n) for n in lanes]
+    figure.legend(handles=handles, loc="outside upper center", ncol=len(lanes), frameon=False)
+    return figure
+
+
+def _spans(active: np.ndarray, edges: np.ndarray) -> list[tuple[float, float]]:
+    change = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
+    return [(float(edges[a]), float(edges[b] - edges[a])) for a, b in zip(change[0::2], change[1::2], strict=True)]

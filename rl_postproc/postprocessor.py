@@ -1,0 +1,210 @@
+"""What tuning yields: a post-processor that anyone can apply, save and load."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from rl_postproc import __version__
+from rl_postproc.errors import UserError
+from rl_postproc.events import Events
+from rl_postproc.files import read_json, whole_file, write_json
+from rl_postproc.scores import ScoreSet
+from rl_postproc.stack import Stack, decode_events
+
+ARTEFACT = "postprocessor.json"
+FORMAT = "rl_postproc post-processor 1"
+
+
+class Policy(ABC):
+    """Chooses the parameter values of every clip and class. Subclasses are found by their ``kind``."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Returns parameter values, float32 ``[clip, class, parameter]`` or ``[class, parameter]``."""
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Returns what must be saved, as JSON values and as tensors."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Policy:
+        """Restores a policy from `state`."""
+
+
+class Constant(Policy):
+    """The same parameter values for every clip."""
+
+    kind = "constant"
+
+    def __init__(self, values: torch.Tensor, classes: tuple[str, ...], names: tuple[str, ...]):
+        """Holds values ``[class, parameter]``."""
+        self.values, self.classes, self.names = values.float(), classes, names
+
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Returns the values ``[class, parameter]``."""
+        return self.values
+
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Returns a table of values by class and parameter, for people to read."""
+        rows = [dict(zip(self.names, row, strict=True)) for row in self.values.double().tolist()]
+        return {"values": dict(zip(self.classes, rows, strict=True))}, {}
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Constant:
+        """Restores the values."""
+        table = values["values"]
+        names = tuple(next(iter(table.values())))
+        return cls(torch.tensor([[row[n] for n in names] for row in table.values()]), tuple(table), names)
+
+    def of(self, classes: tuple[str, ...], names: tuple[str, ...]) -> Constant:
+        """Returns the values of these classes and parameters, in this order: a person may have edited the table.
+
+        Raises:
+            ValueError: one of them is missing, or there are others.
+        """
+        if sorted(classes) != sorted(self.classes) or sorted(names) != sorted(self.names):
+            raise ValueError("the values do not cover each class and parameter once")
+        rows, columns = [self.classes.index(c) for c in classes], [self.names.index(n) for n in names]
+        return Constant(self.values[rows][:, columns], classes, names)
+
+
+class PostProcessor:
+    """A tuned post-processor: a stack, the classes, and the policy that sets its parameters.
+
+    Attributes:
+        stack: the stages.
+        classes: the classes it was tuned for, in order.
+        policy: what chooses the parameters.
+        hop: seconds per frame of the scores it was tuned on.
+        about: how it came to be, plain JSON values.
+    """
+
+    def __init__(
+        self, stack: Stack, classes: tuple[str, ...], policy: Policy, hop: float, about: dict[str, Any] | None = None
+    ):
+        self.stack, self.classes, self.policy, self.hop, self.about = stack, tuple(classes), policy, hop, about or {}
+
+    @classmethod
+    def constant(cls, stack: Stack, scores: ScoreSet, values: torch.Tensor, about: dict | None = None) -> PostProcessor:
+        """Makes a post-processor with the same values, ``[class, parameter]`` or ``[parameter]``, for every clip."""
+        values = values.cpu().expand(scores.n_classes, len(stack.space.names))
+        return cls(stack, scores.classes, Constant(values, scores.classes, stack.space.names), scores.hop, about)
+
+    def choose(self, scores: ScoreSet) -> torch.Tensor:
+        """Returns the parameter values for these scores, whose classes must be `classes` in order."""
+        return self.policy.choose(scores, self.stack)
+
+    def apply(self, scores: ScoreSet) -> Events:
+        """Turns scores into events.
+
+        Raises:
+            UserError: a class of the post-processor is missing from the scores.
+        """
+        scores = with_classes(scores, self.classes)
+        return decode_events(scores, self.stack.decide(scores, self.choose(scores)))
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes ``postprocessor.json`` and, for a learned policy, ``postprocessor.safetensors``."""
+        path = Path(folder) / ARTEFACT
+        values, tensors = self.policy.state()
+        if tensors:
+            with whole_file(path.with_suffix(".safetensors")) as temporary:
+                temporary.write_bytes(save_tensors({n: t.contiguous().cpu() for n, t in tensors.items()}))
+        write_json(
+            path,
+            {
+                "format": FORMAT,
+                "version": __version__,
+                "about": self.about,
+                "hop": self.hop,
+                "classes": list(self.classes),
+                "stack": self.stack.to_config(),
+                "policy": {"kind": self.policy.kind, "tensors": sorted(tensors), **values},
+            },
+        )
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> PostProcessor:
+        """Reads a post-processor from its folder or its JSON file.
+
+        Raises:
+            UserError: the files are missing, truncated, of another format, or of an unknown kind.
+        """
+        path = Path(path)
+        path = path / ARTEFACT if path.is_dir() else path
+        found = read_json(path)
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise UserError(
+                f"'{path}' is not a post-processor of this version (expected format '{FORMAT}'); train it anew."
+            )
+        try:
+            policy = dict(found["policy"])
+            kind, names = policy.pop("kind"), policy.pop("tensors")
+            kinds = {p.kind: p for p in _policies()}
+            if kind not in kinds:
+                raise UserError(
+                    f"'{path}' holds a policy of kind '{kind}', which is not loaded; import rl_postproc.agents."
+                )
+            tensors = _read_tensors(path.with_suffix(".safetensors"), names) if names else {}
+            stack = Stack.from_config(found["stack"])
+            restored = kinds[kind].from_state(policy, tensors)
+            if isinstance(restored, Constant):
+                restored = restored.of(tuple(found["classes"]), stack.space.names)
+            return cls(stack, tuple(found["classes"]), restored, float(found["hop"]), found["about"])
+        except (AttributeError, KeyError, TypeError, ValueError, StopIteration, RuntimeError) as error:
+            raise UserError(f"'{path}' is damaged ({type(error).__name__}: {error}); train it anew.") from error
+
+
+def _policies() -> list[type[Policy]]:
+    pending, found = [Policy], []
+    while pending:
+        subclasses = pending.pop().__subclasses__()
+        pending += subclasses
+        found += [kind for kind in subclasses if hasattr(kind, "kind")]
+    return found
+
+
+def _read_tensors(path: Path, names: list[str]) -> dict[str, torch.Tensor]:
+    try:
+        tensors = load_tensors(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"Cannot read '{path}': {error.strerror or error}; it belongs beside the JSON file.") from error
+    except SafetensorError as error:
+        raise UserError(f"'{path}' is damaged ({error}); train it anew.") from error
+    if sorted(tensors) != sorted(names):
+        raise UserError(f"'{path}' does not hold the tensors that the JSON file beside it names; train it anew.")
+    return tensors
+
+
+def with_classes(scores: ScoreSet, classes: tuple[str, ...]) -> ScoreSet:
+    """Returns the scores with exactly these classes, in this order.
+
+    Raises:
+        UserError: a class is missing from the scores, or is scored but unknown to the post-processor.
+    """
+    if scores.classes == classes:
+        return scores
+    missing = [name for name in classes if name not in scores.classes]
+    unknown = [name for name in scores.classes if name not in classes]
+    if missing or unknown:
+        which = f"lack the class '{missing[0]}'" if missing else f"have the class '{unknown[0]}', unknown to it"
+        raise UserError(f"The post-processor was tuned for {len(classes)} classes, and these scores {which}; "
+                        "apply it to scores of the same classes.")  # fmt: skip
+    order = [scores.classes.index(name) for name in classes]
+    references = None
+    if scores.references is not None:
+        references = Events.from_rows(scores.references.rows(), scores.clip_ids, classes)
+    return ScoreSet(
+        scores.scores[:, order], scores.n_frames, scores.edges, scores.durations, scores.clip_ids, classes, references
+    )

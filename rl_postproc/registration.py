@@ -1,0 +1,21 @@
+"""Registration of the environments with Gymnasium, by name, so that the core needs no import from above."""
+
+from __future__ import annotations
+
+import gymnasium
+
+ENVIRONMENTS = {
+    "rl_postproc/PostProcessing-v0": ("PostProcessingEnv", "PostProcessingVectorEnv"),
+    "rl_postproc/PostProcessingPerClass-v0": ("PostProcessingPerClassEnv", "PostProcessingPerClassVectorEnv"),
+}
+
+
+def register() -> None:
+    """Registers every environment that is not registered yet."""
+    for name, (single, vector) in ENVIRONMENTS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(
+                id=name,
+                entry_point=f"rl_postproc.envs:{single}",
+                vector_entry_point=f"rl_postproc.envs:{vector}",
+            )

@@ -1,0 +1,160 @@
+"""What a stage of post-processing is: a pure batched function with declared parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Kind = Literal["scores", "decisions"]
+
+
+class Parameter(BaseModel):
+    """A tunable number of a stage.
+
+    In a config it may be a list of candidates, one number (nothing to tune), ``{low, high, count, also}`` for equally
+    spaced candidates and perhaps others, or ``{candidates, default, scope}``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    candidates: tuple[float, ...] = Field(min_length=1)
+    default: float
+    scope: Literal["class", "global"] = "class"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        if isinstance(value, int | float):
+            value = {"candidates": [value]}
+        elif isinstance(value, list | tuple):
+            value = {"candidates": value}
+        if isinstance(value, dict) and "count" in value:
+            value = dict(value)
+            low, high, count, also = (value.pop(name, None) for name in ("low", "high", "count", "also"))
+            also = [] if also is None else also
+            if not isinstance(count, int) or count < 2:
+                raise ValueError(f"count must be a whole number of at least 2, not {count}")
+            if not all(isinstance(v, int | float) for v in (low, high)):
+                raise ValueError(f"count goes with the numbers low and high, not with {low} and {high}")
+            if not isinstance(also, list | tuple) or not all(isinstance(v, int | float) for v in also):
+                raise ValueError(f"also must be a list of numbers, not {also}")
+            grid = [round(low + (high - low) * i / (count - 1), 9) for i in range(count)]
+            value["candidates"] = sorted({*grid, *also})
+        if isinstance(value, dict) and "default" not in value and isinstance(value.get("candidates"), list | tuple):
+            # The middle one; that they increase is checked afterwards.
+            candidates = value["candidates"] or [0.0]
+            value = {**value, "default": candidates[(len(candidates) - 1) // 2]}
+        return value
+
+    @model_validator(mode="after")
+    def _increasing(self) -> Parameter:
+        if any(b <= a for a, b in zip(self.candidates, self.candidates[1:], strict=False)):
+            raise ValueError(f"candidates must increase strictly, got {list(self.candidates)}")
+        return self
+
+
+def seconds(value: Any) -> Any:
+    """Checks that the candidates are lengths of time."""
+    if any(v < 0 for v in _numbers(value)):
+        raise ValueError("lengths in seconds must not be negative")
+    return value
+
+
+def probability(value: Any) -> Any:
+    """Checks that the candidates lie in [0, 1]."""
+    if any(not 0 <= v <= 1 for v in _numbers(value)):
+        raise ValueError("probabilities must lie in [0, 1]")
+    return value
+
+
+def _numbers(value: Any) -> list[float]:
+    parameter = Parameter.model_validate(value)
+    return [*parameter.candidates, parameter.default]
+
+
+Seconds = Annotated[Parameter, BeforeValidator(seconds), Field(json_schema_extra={"unit": "seconds"})]
+Probability = Annotated[Parameter, BeforeValidator(probability), Field(json_schema_extra={"unit": "probability"})]
+
+
+class Stage(BaseModel, ABC):
+    """One step of post-processing.
+
+    A subclass declares its parameters as fields of type `Seconds` or `Probability`, its options as other fields, and a
+    ``stage`` field with its name. It lives in a file of its own in ``rl_postproc/stages``, where it is found by itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    stage: str
+    takes: ClassVar[Kind]
+    gives: ClassVar[Kind]
+    monotone: ClassVar[bool] = False
+    """Whether it commutes with every increasing map of the scores, so that scores may be quantised before it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults(cls, values: Any) -> Any:
+        """Candidates given without a default keep the stage's own default."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        for name, field in cls.model_fields.items():
+            given = values.get(name)
+            if (
+                isinstance(field.default, Parameter)
+                and given is not None
+                and not isinstance(given, Parameter | int | float)
+            ):
+                given = dict(given) if isinstance(given, dict) else {"candidates": given}
+                values[name] = {"default": field.default.default, **given}
+        return values
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The declared parameters by name, in the order of their declaration."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Parameter)}
+
+    @classmethod
+    def unit(cls, parameter: str) -> str:
+        """Returns the unit of a parameter: seconds or probability."""
+        extra = cls.model_fields[parameter].json_schema_extra
+        return str(extra["unit"]) if isinstance(extra, dict) and "unit" in extra else "number"
+
+    @abstractmethod
+    def __call__(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float, **values: torch.Tensor) -> torch.Tensor:
+        """Applies the stage to each track with that track's own parameter values.
+
+        Args:
+            x: ``[frame, track]`` scores (float32) or decisions (bool), 0 beyond a track's last frame.
+            n_frames: valid frames of each track, int64 ``[track]``.
+            hop: seconds per frame.
+            **values: value of each parameter for each track, ``[track]``.
+
+        Returns:
+            ``[frame, track]``, 0 beyond a track's last frame.
+        """
+
+    def sweep(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float) -> torch.Tensor:
+        """Applies every combination of the candidates to every track.
+
+        Args:
+            x: ``[frame, track]``.
+            n_frames: int64 ``[track]``.
+            hop: seconds per frame.
+
+        Returns:
+            ``[candidate, frame, track]``, candidates in row-major order of the parameters.
+        """
+        grids = [torch.tensor(p.candidates, device=x.device) for p in self.parameters.values()]
+        combinations = torch.cartesian_prod(*grids).reshape(-1, len(grids)) if grids else torch.zeros(1, 0)
+        n_tracks = x.shape[1]
+        return torch.stack(
+            [
+                self(x, n_frames, hop, **{n: v.expand(n_tracks) for n, v in zip(self.parameters, row, strict=True)})
+                for row in combinations
+            ]
+        )

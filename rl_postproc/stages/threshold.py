@@ -1,0 +1,28 @@
+"""Threshold: scores become decisions."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+
+from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
+
+
+class Threshold(Stage):
+    """A frame is active where its score is strictly above the threshold. Scores and thresholds are float32.
+
+    The default candidates end with 1, which no score exceeds: the empty decision.
+    """
+
+    stage: Literal["threshold"] = "threshold"
+    threshold: Probability = Parameter.model_validate(
+        {"low": 0.01, "high": 0.99, "count": 50, "also": [1.0], "default": 0.5}
+    )
+
+    takes: ClassVar[Kind] = "scores"
+    gives: ClassVar[Kind] = "decisions"
+
+    def __call__(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float, **values: torch.Tensor) -> torch.Tensor:
+        """Compares each track with its own threshold."""
+        return x > values["threshold"].to(x.dtype)

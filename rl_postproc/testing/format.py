@@ -1,0 +1,91 @@
+"""Conformance of a format of scores."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rl_postproc.errors import UserError
+from rl_postproc.formats import FORMATS, Format
+from rl_postproc.scores import ScoreSet
+from rl_postproc.testing.base import require
+
+COMMON = ("references", "durations", "classes", "hop", "subset")
+
+
+def check_format(format: Format, path: str | Path, expected: ScoreSet | None = None, **options: Any) -> None:
+    """Checks a format on a sample.
+
+    It describes itself and takes the common keywords. It recognises the sample, and no empty folder, text file or
+    missing path; no other format recognises the sample. It reads the sample the same way twice and leaves it as it is.
+    A missing path and a sample whose files are cut in half raise nothing but `UserError`, which names the place.
+
+    Args:
+        format: the module (or object) with ``DESCRIPTION``, ``recognises`` and ``read``.
+        path: a sample in this format.
+        expected: the score set that the sample holds, if it is known.
+        **options: keywords for ``read``.
+
+    Raises:
+        NonConformant: one of these does not hold.
+    """
+    path = Path(path)
+    require(isinstance(format.DESCRIPTION, str) and bool(format.DESCRIPTION), "the format has no DESCRIPTION")
+    known = inspect.signature(format.read).parameters
+    for name in COMMON:
+        require(name in known, f"read lacks the keyword '{name}', which read_scores passes")
+    require(format.recognises(path), f"the format does not recognise its own sample '{path}'")
+    others = [name for name, other in FORMATS.items() if other is not format and other.recognises(path)]
+    require(not others, f"the format {others[:1]} also recognises '{path}'")
+    contents = _contents(path)
+    first, second = format.read(path, **options), format.read(path, **options)
+    require(isinstance(first, ScoreSet), "read gives no ScoreSet")
+    require(_equal(first, second), "reading the sample twice gives two different score sets")
+    require(_contents(path) == contents, "reading changes the sample")
+    if expected is not None:
+        require(_equal(first, expected), "the score set that was read is not the expected one")
+    _check_other_paths(format, path, options)
+
+
+def _check_other_paths(format: Format, path: Path, options: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        empty, text, absent = Path(folder, "empty"), Path(folder, "notes.txt"), Path(folder, "absent")
+        empty.mkdir()
+        text.write_text("nothing of the kind\n")
+        for other in (empty, text, absent):
+            require(not format.recognises(other), f"the format recognises '{other.name}', which holds no scores")
+        damaged = Path(folder, "damaged", path.name)
+        damaged.parent.mkdir()
+        if path.is_dir():
+            damaged.mkdir()
+        for name, content in _contents(path).items():
+            target = damaged / name if path.is_dir() else damaged
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content[: len(content) // 2] + b"\xff\x00")
+        for bad in (absent, damaged):
+            try:
+                format.read(bad, **options)
+            except UserError as error:
+                require(bad.name in str(error) or str(bad.parent) in str(error), f"the error names no place: {error}")
+            except Exception as error:
+                require(False, f"a damaged or missing sample raises {type(error).__name__}, not UserError: {error}")
+            else:
+                require(False, "a damaged or missing sample is read without an error")
+
+
+def _contents(path: Path) -> dict[str, bytes]:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return {str(p.relative_to(path)): p.read_bytes() for p in files}
+
+
+def _equal(a: ScoreSet, b: ScoreSet) -> bool:
+    tensors = all(torch.equal(getattr(a, n), getattr(b, n)) for n in ("scores", "n_frames", "edges", "durations"))
+    if not tensors or a.clip_ids != b.clip_ids or a.classes != b.classes:
+        return False
+    if a.references is None or b.references is None:
+        return a.references is b.references
+    return a.references.rows() == b.references.rows()

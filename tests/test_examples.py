@@ -1,0 +1,101 @@
+"""Every line of documentation has run, and every example learns.
+
+python -m pytest tests/test_examples.py            # the code of docs/reinforcement_learning.md
+python -m pytest -m slow tests/test_examples.py    # the scripts in examples/
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GUIDE = ROOT / "docs" / "reinforcement_learning.md"
+LIBRARIES = {"stable_baselines3": "rl-postproc", "torchrl": "rl-postproc[torchrl]", "tianshou": "rl-postproc[tianshou]",
+             "pettingzoo": "rl-postproc[pettingzoo]", "ray": "rl-postproc[rllib]"}  # fmt: skip
+ADAPTERS = {"rllib": "ray"}
+SMALL = {
+    "cleanrl_ppo": ["--total-timesteps", "100000"],
+    "pettingzoo_reinforce": ["--clips-seen", "5000"],
+    "rllib_ppo": ["--steps", "16000"],
+    "stable_baselines3_ppo": ["--steps", "100000"],
+    "tianshou_ppo": ["--steps", "60000"],
+    "torchrl_ppo": ["--steps", "100000"],
+}
+SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+
+
+def blocks() -> list[tuple[str, str]]:
+    """The Python code of the guide, each block with its heading."""
+    found, heading = [], ""
+    for part in re.split(r"(?m)^(?=## |```python$)", GUIDE.read_text(encoding="utf-8")):
+        if part.startswith("## "):
+            heading = part.splitlines()[0][3:]
+        elif part.startswith("```python"):
+            found.append((heading, part.split("```")[1].removeprefix("python\n")))
+    return found
+
+
+def skip_without_libraries(code: str) -> None:
+    names = set(re.findall(r"(?m)^(?:from|import) (\w+)", code))
+    adapters = re.findall(r"rl_postproc\.envs\.adapters\.(\w+)", code)
+    names |= {ADAPTERS.get(name, name) for name in adapters}
+    for name in sorted(names & LIBRARIES.keys()):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"needs {name}: pip install '{LIBRARIES[name]}'")
+
+
+def run(arguments: list[str]) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize(("heading", "code"), blocks(), ids=lambda value: value.split("\n")[0][:30])
+def test_the_code_of_the_guide_runs(heading, code):
+    skip_without_libraries(code)
+    run(["-c", "import torch\ntorch.set_num_threads(1)\n" + code])
+
+
+def test_the_guide_has_code_for_every_adapter():
+    shown = {name for _, code in blocks() for name in re.findall(r"rl_postproc\.envs\.adapters\.(\w+)", code)}
+    adapters = {p.stem for p in (ROOT / "envs" / "adapters").glob("*.py")} - {"__init__"}
+    assert shown == adapters
+
+
+def test_the_slow_tests_run_every_example():
+    assert set(SMALL) == set(SCRIPTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_example_learns_more_than_threshold_one_half(script):
+    skip_without_libraries((ROOT / "examples" / f"{script}.py").read_text(encoding="utf-8"))
+    printed = run([f"examples/{script}.py", *SMALL[script]])
+    found = re.search(r"policy ([\d.]+), grid search ([\d.]+), threshold 0.5 ([\d.]+)", printed)
+    assert found, printed
+    policy, grid_search, half = (float(number) for number in found.groups())
+    assert policy > half
+    assert grid_search > half
+
+
+def test_the_throughput_table_has_a_row_for_every_route():
+    printed = run(["benchmarks/route_throughput.py", "--num-envs", "8", "--seconds", "0.01"])
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import route_throughput
+    finally:
+        sys.path.pop(0)
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in printed.splitlines()[2:]]
+    assert rows == list(route_throughput.ROUTES)
+    guide = GUIDE.read_text(encoding="utf-8")
+    assert all(f"| {name} |" in guide for name in rows)

@@ -1,0 +1,347 @@
+"""SGL-Thresh and the other methods of its paper: gradients, brute-force replicas, and the published figures."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cases import small_simulation
+from rl_postproc.agents import make_agent
+from rl_postproc.agents.benchmark import BenchmarkConfig
+from rl_postproc.agents.heu_thresh import HeuThresh
+from rl_postproc.agents.num_thresh import NumThresh
+from rl_postproc.agents.sgl_thresh import Cells, SurrogateCounts, frame_references, frame_steps, learn_thresholds
+from rl_postproc.envs import TuningTask
+from sklearn.metrics import f1_score
+
+from rl_postproc.config import load_config
+from rl_postproc.count_steps import metric_steps, tag_steps
+from rl_postproc.errors import UserError
+from rl_postproc.formats.tags import score_set_of_tags
+from rl_postproc.metrics import EventBased, score_counts
+from rl_postproc.stack import Stack
+from rl_postproc.sweep import count_decisions
+
+THRESHOLD = [{"stage": "threshold", "threshold": {"low": 0.0, "high": 1.0, "count": 21, "default": 0.3}}]
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "sgl_thresh_dcase2017.yaml"
+
+
+def random_tags(n_clips: int = 60, n_tags: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    truth = rng.random((n_clips, n_tags)) < 0.3
+    scores = (0.25 + 0.3 * truth + 0.25 * rng.standard_normal((n_clips, n_tags))).clip(0.01, 0.99)
+    return torch.from_numpy(scores.astype(np.float32)), torch.from_numpy(truth)
+
+
+def tag_task(scores: torch.Tensor, truth: torch.Tensor) -> TuningTask:
+    return TuningTask.build(score_set_of_tags(scores, truth), THRESHOLD, {"metric": "tagging"})
+
+
+def thresholds_of(agent: dict, task: TuningTask, seed: int = 0) -> torch.Tensor:
+    return make_agent(agent).fit(task, seed).post_processor.choose(task.scores)[:, -1]
+
+
+def smooth_counts(x: torch.Tensor, truth: torch.Tensor, t: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """The surrogate that the gradients belong to: logistic functions in place of steps, in double precision."""
+    soft = torch.sigmoid(sigma * (x.double() - t))
+    return torch.stack([(soft * truth).sum(0), soft.sum(0)])
+
+
+def test_surrogate_gradients_are_the_formula_and_finite_differences_of_the_surrogate():
+    x, truth = random_tags()
+    steps, grad = tag_steps(x, truth), torch.tensor([[1.0, -2.0, 0.5, 3.0], [0.3, 1.0, -1.0, 0.2]])
+    t = torch.tensor([0.2, 0.4, 0.5, 0.7], requires_grad=True)
+    sigma = torch.tensor([50.0, 20.0, 8.0, 35.0], requires_grad=True)
+    counts = SurrogateCounts.apply(t, sigma, steps, Cells(steps, 1024))
+    assert torch.equal(counts.long(), torch.stack([((x > t) & truth).sum(0), (x > t).sum(0)]))
+    counts.backward(grad)
+
+    d = x.double() - t.detach().double()
+    weight = grad[0].double() * truth + grad[1].double()
+    s = torch.sigmoid(sigma.detach().double() * d)
+    torch.testing.assert_close(t.grad.double(), (-weight * sigma.detach() * s * (1 - s)).sum(0), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(sigma.grad.double(), (weight * d * s * (1 - s)).sum(0), rtol=1e-4, atol=1e-5)
+
+    h = 1e-6
+    for parameter, other in ((0, "t"), (1, "sigma")):
+        at = [t.detach().double(), sigma.detach().double()]
+        up, down = list(at), list(at)
+        up[parameter], down[parameter] = at[parameter] + h, at[parameter] - h
+        slope = (grad * (smooth_counts(x, truth, *up) - smooth_counts(x, truth, *down))).sum(0) / (2 * h)
+        own = (t.grad, sigma.grad)[parameter].double()
+        torch.testing.assert_close(own, slope, rtol=1e-3, atol=1e-4, msg=other)
+
+
+def test_event_counts_have_the_gradient_of_their_own_surrogate():
+    scores = small_simulation(n_clips=10)
+    steps = metric_steps(EventBased(), scores, scores.scores.flatten(0, 1).T[None].contiguous())
+    t = torch.full((scores.n_classes,), 0.4, requires_grad=True)
+    sigma = torch.full((scores.n_classes,), 30.0)
+    SurrogateCounts.apply(t, sigma, steps, Cells(steps, 1024)).sum().backward()
+    total = (steps.true_positives + steps.estimated).double()
+    knots, h = steps.knots.double().clamp(max=2), 1e-6
+
+    def smooth(at: float) -> torch.Tensor:
+        # A count that falls by w at a knot is w times a logistic function of the distance to the knot.
+        return (-total.diff(dim=1) * torch.sigmoid(30.0 * (knots - at))).sum(1)
+
+    slope = (smooth(0.4 + h) - smooth(0.4 - h)) / (2 * h)
+    assert bool((slope.abs() > 1).any())
+    torch.testing.assert_close(t.grad.double(), slope, rtol=1e-3, atol=1e-3)
+
+
+def test_binned_steps_learn_nearly_the_same_thresholds(monkeypatch):
+    steps = tag_steps(*random_tags(400, 6))
+    exact, _ = learn_thresholds(steps, average="micro")
+    monkeypatch.setattr("rl_postproc.agents.sgl_thresh.EXACT_CELLS", 0)
+    cells = Cells(steps, 128)
+    assert cells.x.shape == (6, 128)
+    assert torch.equal(cells.weight.sum(-1), torch.stack([steps.true_positives[:, 0], steps.estimated[:, 0]]).float())
+    binned, _ = learn_thresholds(steps, average="micro", bins=512)
+    assert (exact - binned).abs().max() < 0.02
+    f1 = [score_counts(*steps.at(t), steps.reference).micro_f1 for t in (exact, binned)]
+    assert f1[0] == pytest.approx(f1[1], abs=0.01)
+
+
+def test_learning_is_that_of_torch_autograd_and_adam():
+    x, truth = random_tags(80, 3, seed=2)
+    found, curve = learn_thresholds(tag_steps(x, truth), average="micro", epochs=30)
+
+    class Step(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, distance, sigma):
+            ctx.save_for_backward(distance, sigma)
+            return (distance > 0).float()
+
+        @staticmethod
+        def backward(ctx, grad):
+            distance, sigma = ctx.saved_tensors
+            slope = grad * torch.sigmoid(sigma * distance) * torch.sigmoid(-sigma * distance)
+            return sigma * slope, distance * slope
+
+    t, sigma = torch.full((3,), 0.3, requires_grad=True), torch.full((3,), 50.0, requires_grad=True)
+    optimiser = torch.optim.Adam([t, sigma], lr=1e-2)
+    for i in range(30):
+        tags = Step.apply(x - t, sigma)
+        assert f1_score(truth.numpy(), tags.detach().numpy() > 0, average="micro") == pytest.approx(curve[i], abs=1e-6)
+        loss = -2 * (tags * truth).sum() / (tags.sum() + truth.sum() + 1e-12)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    torch.testing.assert_close(found, t.detach(), rtol=0, atol=1e-4)
+
+
+def test_frames_and_segments_are_counted_as_by_hand():
+    scores = small_simulation(n_clips=6)
+    filtered = scores.scores.flatten(0, 1).T[None].contiguous()
+    truth, valid = frame_references(scores), scores.valid
+    hits, found = frame_steps(scores, filtered).at(torch.full((scores.n_classes,), 0.3))
+    active = (scores.scores > 0.3) & valid[:, None]
+    assert torch.equal(hits, (active & truth).sum((0, 2)))
+    assert torch.equal(found, active.sum((0, 2)))
+    hits, found = frame_steps(scores, filtered, 1.0).at(torch.full((scores.n_classes,), 0.3))
+    n = round(1 / scores.hop)
+    expected = torch.zeros(2, scores.n_classes, dtype=torch.int64)
+    for clip in range(scores.n_clips):
+        for first in range(0, int(scores.n_frames[clip]), n):
+            on, wanted = (part[clip, :, first : first + n].any(-1) for part in (active, truth))
+            expected += torch.stack([on & wanted, on])
+    assert torch.equal(torch.stack([hits, found]), expected)
+
+
+@pytest.mark.parametrize("objective", ["event", "segment", "frame"])
+def test_on_events_the_learned_constants_beat_the_defaults(objective):
+    task = TuningTask.build(small_simulation(n_clips=60), [{"stage": "median", "kernel": [0.0, 0.6]}, *THRESHOLD])
+
+    def quality(values: torch.Tensor) -> float:
+        counts = count_decisions(task.scores, task.metric, task.stack.decide(task.scores, values))
+        return score_counts(*(c.sum(0) for c in counts), task.table.reference.sum(0)).macro_f1
+
+    fit = make_agent({"agent": "sgl_thresh", "objective": objective}).fit(task, 0)
+    assert quality(fit.post_processor.choose(task.scores)) > quality(task.stack.space.defaults)
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_exact_search_finds_the_best_of_all_combinations(average):
+    for seed in range(6):
+        scores, truth = random_tags(5, 3, seed)
+        found = thresholds_of({"agent": "exact_search", "average": average}, tag_task(scores, truth))
+        levels = [sorted({0.0, 1.0, *column.tolist()}) for column in scores.T]
+        known = truth.any(0).numpy()
+
+        def quality(t, scores=scores, truth=truth, known=known) -> float:
+            tags = (scores > torch.as_tensor(t)).numpy()
+            if average == "micro":
+                return f1_score(truth.numpy(), tags, average="micro", zero_division=0)
+            return np.mean(f1_score(truth.numpy(), tags, average=None, zero_division=0)[known])
+
+        best = max(quality(t) for t in itertools.product(*levels))
+        assert quality(found) == pytest.approx(best, abs=1e-12)
+
+
+def _f1(tags: torch.Tensor, truth: torch.Tensor) -> float:
+    return 2 * int((tags & truth).sum()) / max(1, int(tags.sum() + truth.sum()))
+
+
+def test_exact_search_chooses_filters_as_the_grid_does_where_the_grid_has_every_score():
+    scores = small_simulation(n_clips=30)
+    levels = torch.linspace(0, 1, 21)
+    quantised = scores.scores.mul(20).round().div(20)
+    scores = type(scores)(**{**scores.__dict__, "scores": quantised})
+    middles = ((levels[1:] + levels[:-1]) / 2).tolist()
+    stack = [
+        {"stage": "median", "kernel": [0.0, 0.3, 0.8]},
+        {"stage": "threshold", "threshold": {"candidates": middles, "default": middles[5]}},
+    ]
+    task = TuningTask.build(scores, stack)
+
+    def quality(agent: dict) -> float:
+        values = make_agent(agent).fit(task, 0).post_processor.choose(scores)
+        counts = count_decisions(scores, task.metric, task.stack.decide(scores, values))
+        return score_counts(*(c.sum(0) for c in counts), task.table.reference.sum(0)).macro_f1
+
+    assert quality({"agent": "exact_search"}) == pytest.approx(quality({"agent": "grid_search"}), abs=1e-12)
+
+
+def test_heu_thresh_accepts_what_one_trial_after_the_other_accepts():
+    x, truth = random_tags(40, 3, seed=4)
+    agent = HeuThresh(rounds=4, trials=60)
+    found = agent.search(tag_steps(x, truth), np.random.default_rng(7))
+    rng = np.random.default_rng(7)
+    best, best_f1 = np.full(3, 0.3), f1_score(truth.numpy(), x.numpy() > 0.3, average="micro")
+    accepted = 0
+    for _ in range(4):
+        t, ratio, noise = np.full(3, 0.3), 0.2, rng.standard_normal((60, 3))
+        for z in noise:
+            tried = t + ratio * (t + 0.6 * z)
+            ratio -= 1e-3
+            value = f1_score(truth.numpy(), x.numpy() > tried.astype(np.float32), average="micro")
+            if value > best_f1:
+                t, best, best_f1, accepted = tried, tried, value, accepted + 1
+    assert accepted > 2
+    assert found.numpy() == pytest.approx(best.clip(0, 1), abs=1e-6)
+
+
+def test_heu_thresh_by_class_is_a_chain_for_each_class():
+    x, truth = random_tags(40, 3, seed=4)
+    found = HeuThresh(rounds=3, trials=50, average="macro").search(tag_steps(x, truth), np.random.default_rng(7))
+    rng = np.random.default_rng(7)
+    noise = rng.standard_normal((3, 50, 3))
+    for c in range(3):
+        t, best = 0.3, _f1(x[:, c] > 0.3, truth[:, c])
+        for z in noise[:, :, c]:
+            for m in range(50):
+                tried = t + (0.2 - 1e-4 * m) * (t + 0.6 * z[m])
+                value = _f1(x[:, c] > np.float32(tried), truth[:, c])
+                if value > best:
+                    t, best = tried, value
+        assert float(found[c]) == pytest.approx(min(max(t, 0), 1), abs=1e-6)
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_num_thresh_takes_the_numerical_gradient_of_f1(average):
+    x, truth = random_tags(50, 3, seed=6)
+    agent, t = NumThresh(average=average), np.array([0.3, 0.55, 0.8])
+    gradient, quality, trials = agent.gradient(tag_steps(x, truth), torch.from_numpy(t))
+
+    def f1(at: np.ndarray) -> float:
+        return f1_score(truth.numpy(), x.numpy() > at.astype(np.float32), average=average)
+
+    assert quality == pytest.approx(f1(t), abs=1e-12)
+    tried = 1
+    for c in range(3):
+        for width in range(1, 11):
+            moved = t.copy()
+            moved[c] += 0.01 * width
+            tried += 1
+            if f1(moved) != f1(t):
+                break
+        assert float(gradient[c]) == pytest.approx((f1(moved) - f1(t)) / (0.01 * width), abs=1e-9)
+    assert trials == tried
+
+
+def test_thresholds_need_a_stack_that_ends_with_one_of_each_class():
+    scores, truth = random_tags(10, 2)
+    stack = [{"stage": "threshold", "threshold": {"candidates": [0.2, 0.5], "default": 0.5, "scope": "global"}}]
+    task = TuningTask.build(score_set_of_tags(scores, truth), stack, {"metric": "tagging"})
+    for name in ("sgl_thresh", "exact_search", "heu_thresh", "num_thresh"):
+        with pytest.raises(UserError, match=f"'{name}' learns one threshold a class"):
+            make_agent(name).fit(task, 0)
+
+
+def test_filters_of_global_scope_are_the_same_for_all_classes():
+    stack = [{"stage": "median", "kernel": {"candidates": [0.0, 0.3, 0.8], "scope": "global"}}, *THRESHOLD]
+    task = TuningTask.build(small_simulation(n_clips=30), Stack.from_config(stack))
+    for average in ("macro", "micro"):
+        values = (
+            make_agent({"agent": "exact_search", "average": average}).fit(task, 0).post_processor.choose(task.scores)
+        )
+        assert len(values[:, 0].unique()) == 1
+
+
+@pytest.fixture(scope="module")
+def dcase2017(data_root: Path) -> tuple[TuningTask, TuningTask, BenchmarkConfig]:
+    """Tasks of the published validation and evaluation tensors, and the config of the paper's table."""
+    if not (data_root / "sgl_thresh" / "dcase2017").is_dir():
+        pytest.skip(f"needs sgl_thresh/dcase2017 in '{data_root}'")
+    config = load_config(BenchmarkConfig, CONFIG)
+    evaluation = config.load_evaluation()
+    assert evaluation is not None
+    stack = config.build_stack()
+    tasks = [TuningTask.build(scores, stack, config.metric) for scores in (config.load_data(), evaluation)]
+    return tasks[0], tasks[1], config
+
+
+def published_f1(dcase2017, name: str, seed: int = 0) -> tuple[float, float]:
+    """Micro F1 of an agent of the config by scikit-learn, in percent, evaluation and validation."""
+    train, held, config = dcase2017
+    from rl_postproc.agents.benchmark import named_agents
+
+    thresholds = named_agents(config.agents)[name].fit(train, seed).post_processor.choose(train.scores)[:, -1]
+    found = []
+    for task in (held, train):
+        truth = task.scores.references.counts().numpy()
+        tags = (task.scores.scores[..., 0] > thresholds).numpy()
+        found.append(100 * f1_score(truth, tags, average="micro"))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize(("name", "held", "train", "off"), [
+    ("defThresh", 59.0, 53.8, 0.05),
+    ("numThresh", 60.3, 58.7, 0.7),
+    ("SGL-Thresh", 61.96, 61.83, 0.05),
+])  # fmt: skip
+def test_the_published_figures_on_dcase_2017(dcase2017, name, held, train, off):
+    found = published_f1(dcase2017, name)
+    assert found[0] == pytest.approx(held, abs=off)
+    assert found[1] == pytest.approx(train, abs=off)
+
+
+def test_heu_thresh_reaches_the_published_figure_and_more_on_its_own_data(dcase2017):
+    found = np.array([published_f1(dcase2017, "heuThresh", seed) for seed in range(5)])
+    assert found[:, 0].mean() == pytest.approx(61.4, abs=0.7)
+    assert found[:, 1].min() >= 58.1
+
+
+def test_exact_search_beats_sgl_thresh_on_dcase_2017(dcase2017):
+    exact, sgl = published_f1(dcase2017, "exact micro"), published_f1(dcase2017, "SGL-Thresh")
+    assert exact[1] - sgl[1] > 3
+    assert exact[0] - sgl[0] > 1
+
+
+def test_the_config_of_dcase_2019_differs_by_its_first_threshold_alone():
+    ours, other = (
+        load_config(BenchmarkConfig, CONFIG.with_name(f"sgl_thresh_dcase{year}.yaml")) for year in (2017, 2019)
+    )
+    names = ("defThresh", "heuThresh", "numThresh", "SGL-Thresh")
+    from rl_postproc.agents.benchmark import named_agents
+
+    for name in names[1:]:
+        a, b = (named_agents(config.agents)[name].model_dump(exclude={"preset"}) for config in (ours, other))
+        assert (a.pop("start"), b.pop("start")) == (0.3, 0.5)
+        assert a == b
+    assert [config.stack[0]["threshold"]["default"] for config in (ours, other)] == [0.3, 0.5]
+    assert set(names) == set(ours.published.figures) == set(other.published.figures)
