@@ -367,23 +367,31 @@ _USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 
 def main() -> None:
     """Runs the command line; every error that a user can mend is one sentence and exit code 2."""
+    code = _run()
+    # CPython ends a module by SIGINT, whatever its exit code, where an interrupt had once passed through a text that
+    # was being executed (as in the making of a namedtuple), even if it was caught. Executing one more forgets it.
+    exec("")
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         # Outside its standalone mode typer returns the code of an Exit; commands themselves return None.
-        sys.exit(app(standalone_mode=False) or 0)
+        return app(standalone_mode=False) or 0
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except UserError as error:
         notes.print(f"[bold red]Error:[/] {_escaped(str(error))}", soft_wrap=True)
-        sys.exit(2)
+        return 2
     except CertificationError as error:
         notes.print(f"[bold red]The figures do not agree with sed_eval, please report this:[/] {_escaped(str(error))}")
-        sys.exit(3)
+        return 3
     except (KeyboardInterrupt, typer.Abort):
         notes.print("Stopped; nothing half-written was left.")
-        sys.exit(130)
+        return 130
     except _USAGE_ERROR as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
 
 
 def _escaped(text: str) -> str:

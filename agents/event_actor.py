@@ -75,7 +75,20 @@ class EventActor(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self._event_starts = _starts(self.events.track, self.events.n_tracks)
+        self._empty = int((self._event_starts.diff() == 0).int().argmax())
         self._member_starts = _starts(self.events.track[self.events.event], self.events.n_tracks)
+
+    def distinct(self, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns tracks without repeats, and the position among them of each item, both int64.
+
+        All tracks without events stand as one: whatever is chosen for them, nothing is decoded.
+        """
+        empty = self._event_starts[items + 1] == self._event_starts[items]
+        items = torch.where(empty, self._empty, items)
+        seen = torch.zeros(len(self._event_starts) - 1, dtype=torch.bool)
+        seen[items] = True
+        tracks = seen.nonzero()[:, 0]
+        return tracks, (seen.cumsum(0) - 1)[items]
 
     def gather(self, tracks: torch.Tensor) -> Batch:
         """Collects the events of a batch of tracks, int64 ``[track]``."""

@@ -24,7 +24,7 @@ from .base import Agent, Fit, Report, constant_fit, silent
 from .event_actor import EventActor, Start, starting_point
 from .event_policy import EventAdditive, NetworkJudge
 from .event_value import EventValue
-from .ppo_policies import EventAdditivePolicy
+from .ppo_policies import EventAdditivePolicy, ItemRolloutBuffer
 from .ppo_watch import Choose, Watch
 from .track_policy import TrackActorCritic, TrackPolicy, start_at_constants, track_policy_arguments
 
@@ -192,7 +192,7 @@ class PPOAgent(Agent):
         """Returns the number of environments, the steps of a rollout, and the steps of a minibatch."""
         each = self._each(task)
         n_items = task.scores.n_clips * task.scores.n_classes // each
-        num_envs, rollout = max(1, min(self.num_envs // each, n_items)), self.rollout
+        num_envs, rollout = max(1, self.num_envs // each), self.rollout
         if self.reward == "episode_f1":
             # The reward comes when a pass ends: whole passes, and few at a time, since each rollout is one update.
             num_envs, rollout = max(1, min(num_envs, self.steps // each // (PASSES * n_items))), n_items
@@ -225,6 +225,7 @@ class PPOAgent(Agent):
                 seed=seed,
                 device="cpu",
                 policy_kwargs=policy_arguments,
+                rollout_buffer_class=ItemRolloutBuffer if observation == "item" else None,
                 tensorboard_log=str(folder / "tensorboard") if folder and find_spec("tensorboard") else None,
             )
 

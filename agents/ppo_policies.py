@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
 
 from .event_actor import Batch, EventActor
@@ -51,29 +56,24 @@ class EventAdditivePolicy(ActorCriticPolicy):
         self, obs: torch.Tensor, deterministic: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Returns actions, values and log-probabilities of a batch of items."""
-        batch, log_pi, label = self._policy(obs)
-        pi = log_pi.exp()
-        candidate = log_pi.argmax(-1) if deterministic else _sample(pi)
+        found = self._policy(obs)
+        log_pi, values = found.log_pi[found.place], self._value(found)
+        candidate = log_pi.argmax(-1) if deterministic else _sample(found.pi[found.place])
         actions = candidate[:, None] // self.strides % self.sizes
-        return actions, self._value(batch, pi, label), log_pi.gather(1, candidate[:, None])[:, 0]
+        return actions, values, log_pi.gather(1, candidate[:, None])[:, 0]
 
     def evaluate_actions(
         self, obs: Any, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Returns values, log-probabilities and entropies of given actions."""
-        batch, log_pi, label = self._policy(obs)
-        pi = log_pi.exp()
+        found = self._policy(obs)
         candidate = (actions.long() * self.strides).sum(-1)
-        return (
-            self._value(batch, pi.detach(), label),
-            log_pi.gather(1, candidate[:, None])[:, 0],
-            -(pi * log_pi).sum(-1),
-        )
+        entropy = -(found.pi * found.log_pi).sum(-1)
+        return self._value(found), found.log_pi[found.place, candidate], entropy[found.place]
 
     def predict_values(self, obs: Any) -> torch.Tensor:
         """Returns the values of a batch of items."""
-        batch, log_pi, label = self._policy(obs)
-        return self._value(batch, log_pi.exp(), label)
+        return self._value(self._policy(obs))
 
     def _predict(self, observation: Any, deterministic: bool = False) -> torch.Tensor:
         return self.forward(observation, deterministic)[0]
@@ -85,17 +85,61 @@ class EventAdditivePolicy(ActorCriticPolicy):
         values = actor.network(actor.features, actor.label) + actor.base
         return best_candidates(actor.events, values)
 
-    def _policy(self, obs: torch.Tensor) -> tuple[Batch, torch.Tensor, torch.Tensor]:
+    def _policy(self, obs: torch.Tensor) -> _Distinct:
         item = obs.long().reshape(-1)
-        batch = self.actor.gather(item)
-        return batch, batch.logits().log_softmax(-1), item % self.actor.n_classes
+        tracks, place = self.actor.distinct(item)
+        batch = self.actor.gather(tracks)
+        log_pi = batch.logits().log_softmax(-1)
+        return _Distinct(batch, log_pi, log_pi.exp(), place, item % self.actor.n_classes)
 
-    def _value(self, batch: Batch, pi: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    def _value(self, found: _Distinct) -> torch.Tensor:
         # The critic reads the actor's hidden layer without steering it: half the work of a network of its own.
+        batch = found.batch
         worth = self.critic(batch.hidden.detach())[:, 0] + self.actor.base[batch.rows]
-        shares = batch.decoded_probability(pi.detach()) * worth
-        total = worth.new_zeros(len(label)).index_add(0, batch.track, shares)
-        return self.weight[label] * (total + self.level[label])
+        shares = batch.decoded_probability(found.pi.detach()) * worth
+        total = worth.new_zeros(len(found.pi)).index_add(0, batch.track, shares)
+        return self.weight[found.label] * (total[found.place] + self.level[found.label])
+
+
+class ItemRolloutBuffer(RolloutBuffer):
+    """Deals the steps of a rollout into minibatches item by item, in random order.
+
+    A rollout meets an item (a clip and class) several times, under one policy. With all its steps in one minibatch, the
+    network judges it once for all of them.
+    """
+
+    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
+        """Yields minibatches whose sizes differ by one step at most."""
+        assert self.full
+        if not self.generator_ready:
+            for name in ("observations", "actions", "values", "log_probs", "advantages", "returns"):
+                self.__dict__[name] = self.swap_and_flatten(self.__dict__[name])
+            self.generator_ready = True
+        n = self.buffer_size * self.n_envs
+        item = self.observations.reshape(-1).astype(np.int64)
+        shuffled = np.random.permutation(int(item.max()) + 1)
+        order = np.argsort(shuffled[item], kind="stable")
+        for part in np.array_split(order, max(1, -(-n // (batch_size or n)))):
+            yield self._get_samples(part)
+
+
+@dataclass(frozen=True)
+class _Distinct:
+    """The policy on the distinct tracks of a batch of items, so that an item met twice is worked once.
+
+    Attributes:
+        batch: events of the distinct tracks.
+        log_pi: float ``[track, candidate]``.
+        pi: its exponential.
+        place: track of each item, int64 ``[item]``.
+        label: class of each item, int64 ``[item]``.
+    """
+
+    batch: Batch
+    log_pi: torch.Tensor
+    pi: torch.Tensor
+    place: torch.Tensor
+    label: torch.Tensor
 
 
 def _sample(pi: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -190,12 +191,27 @@ def test_other_settings_compute_what_they_change(run: Run, tmp_path: Path) -> No
     assert all(stamps(out)[name] != after[name] for name in after)
 
 
-@pytest.mark.slow
+def test_an_interrupt_within_executed_text_gives_the_same_exit_code(tmp_path: Path) -> None:
+    # Where the interrupt falls is chance in real runs; CPython treats this place unlike all others.
+    (tmp_path / "interrupted.py").write_text(
+        "import rl_postproc.agents.cli as cli\n"
+        "def interrupt(*_):\n    raise KeyboardInterrupt\n"
+        "cli._benchmark = lambda *_: eval('interrupt()', {'interrupt': interrupt})\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted", "demo"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_interrupt_keeps_the_finished_folds(run: Run, tmp_path: Path) -> None:
     config, out = config_file(tmp_path, agents=["default", {"agent": "ppo", "steps": 10**8}]), tmp_path / "out"
     running = subprocess.Popen(
         command("benchmark", config, "--out", out, "--threads", 1), cwd=tmp_path, env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
     )  # fmt: skip
     last = out / "folds" / "default_seed0_fold2" / "result.json"
     for _ in range(1200):
