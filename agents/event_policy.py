@@ -107,7 +107,13 @@ class EventNetwork(nn.Module):
 
     def hidden(self, scaled: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Returns what the last layer sees of standardised features, ``[event, hidden]``."""
-        return self.layers[:-1](torch.cat([scaled, self.embedding(label)], 1))
+        first = self.layers[0]
+        assert isinstance(first, nn.Linear)
+        # The first layer on features and class apart: what the class adds is the same for all of its events, and no
+        # gradient is worked out for the features.
+        of_features, of_class = first.weight.tensor_split([scaled.shape[1]], 1)
+        offset = nn.functional.linear(self.embedding.weight, of_class, first.bias)
+        return self.layers[1:-1](nn.functional.linear(scaled, of_features) + offset[label])
 
     def forward(self, features: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Returns ``[event]``."""

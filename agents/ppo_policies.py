@@ -13,8 +13,12 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
 
-from .event_actor import Batch, EventActor
+from .event_actor import EventActor
 from .event_policy import best_candidates
+
+
+_TRACKS = 8192
+"""Tracks judged at a time where no gradient is asked for."""
 
 
 class EventAdditivePolicy(ActorCriticPolicy):
@@ -34,6 +38,7 @@ class EventAdditivePolicy(ActorCriticPolicy):
     def __init__(self, *args: Any, actor: EventActor, weight: torch.Tensor, **kwargs: Any):
         """Takes the actor and the reward weight of each class."""
         self._parts = (actor, weight)
+        self._known: tuple[int, torch.Tensor, torch.Tensor, torch.Tensor] | None = None
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Any) -> None:
@@ -58,7 +63,7 @@ class EventAdditivePolicy(ActorCriticPolicy):
         """Returns actions, values and log-probabilities of a batch of items."""
         found = self._policy(obs)
         log_pi, values = found.log_pi[found.place], self._value(found)
-        candidate = log_pi.argmax(-1) if deterministic else _sample(found.pi[found.place])
+        candidate = log_pi.argmax(-1) if deterministic else _sample(log_pi.exp())
         actions = candidate[:, None] // self.strides % self.sizes
         return actions, values, log_pi.gather(1, candidate[:, None])[:, 0]
 
@@ -68,7 +73,7 @@ class EventAdditivePolicy(ActorCriticPolicy):
         """Returns values, log-probabilities and entropies of given actions."""
         found = self._policy(obs)
         candidate = (actions.long() * self.strides).sum(-1)
-        entropy = -(found.pi * found.log_pi).sum(-1)
+        entropy = -(found.log_pi.exp() * found.log_pi).sum(-1)
         return self._value(found), found.log_pi[found.place, candidate], entropy[found.place]
 
     def predict_values(self, obs: Any) -> torch.Tensor:
@@ -82,23 +87,36 @@ class EventAdditivePolicy(ActorCriticPolicy):
     def best(self) -> torch.Tensor:
         """Returns the argmax candidate of every track of the task, int64 ``[track]``."""
         actor = self.actor
-        values = actor.network(actor.features, actor.label) + actor.base
+        values = actor.network.layers[-1](actor.network.hidden(actor.scaled, actor.label))[:, 0] + actor.base
         return best_candidates(actor.events, values)
 
-    def _policy(self, obs: torch.Tensor) -> _Distinct:
+    def _policy(self, obs: torch.Tensor) -> _Judged:
         item = obs.long().reshape(-1)
-        tracks, place = self.actor.distinct(item)
+        label = item % self.actor.n_classes
+        if torch.is_grad_enabled():
+            tracks, place = self.actor.distinct(item)
+            return _Judged(*self._judge(tracks), place, label)
+        version = sum(parameter._version for parameter in self.parameters())
+        if self._known is None or self._known[0] != version:
+            # The policy stands still while a rollout is collected: all tracks are judged once, some at a time.
+            tracks, place = self.actor.distinct(torch.arange(self.actor.events.n_tracks))
+            parts = [self._judge(some) for some in tracks.split(_TRACKS)]
+            log_pi, worth = (torch.cat(column) for column in zip(*parts, strict=True))
+            self._known = version, log_pi, worth, place
+        _, log_pi, worth, place = self._known
+        return _Judged(log_pi, worth, place[item], label)
+
+    def _judge(self, tracks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns log-probabilities ``[track, candidate]`` and ``Σ P(event is decoded) · u(event)`` ``[track]``."""
         batch = self.actor.gather(tracks)
         log_pi = batch.logits().log_softmax(-1)
-        return _Distinct(batch, log_pi, log_pi.exp(), place, item % self.actor.n_classes)
-
-    def _value(self, found: _Distinct) -> torch.Tensor:
         # The critic reads the actor's hidden layer without steering it: half the work of a network of its own.
-        batch = found.batch
         worth = self.critic(batch.hidden.detach())[:, 0] + self.actor.base[batch.rows]
-        shares = batch.decoded_probability(found.pi.detach()) * worth
-        total = worth.new_zeros(len(found.pi)).index_add(0, batch.track, shares)
-        return self.weight[found.label] * (total[found.place] + self.level[found.label])
+        shares = batch.decoded_probability(log_pi.detach().exp()) * worth
+        return log_pi, worth.new_zeros(len(tracks)).index_add(0, batch.track, shares)
+
+    def _value(self, found: _Judged) -> torch.Tensor:
+        return self.weight[found.label] * (found.worth[found.place] + self.level[found.label])
 
 
 class ItemRolloutBuffer(RolloutBuffer):
@@ -117,27 +135,25 @@ class ItemRolloutBuffer(RolloutBuffer):
             self.generator_ready = True
         n = self.buffer_size * self.n_envs
         item = self.observations.reshape(-1).astype(np.int64)
-        shuffled = np.random.permutation(int(item.max()) + 1)
+        shuffled = torch.randperm(int(item.max()) + 1).numpy()
         order = np.argsort(shuffled[item], kind="stable")
         for part in np.array_split(order, max(1, -(-n // (batch_size or n)))):
             yield self._get_samples(part)
 
 
 @dataclass(frozen=True)
-class _Distinct:
-    """The policy on the distinct tracks of a batch of items, so that an item met twice is worked once.
+class _Judged:
+    """The policy on distinct tracks, and where the items of a batch are among them.
 
     Attributes:
-        batch: events of the distinct tracks.
         log_pi: float ``[track, candidate]``.
-        pi: its exponential.
+        worth: value of each track before its class's level and weight, float ``[track]``.
         place: track of each item, int64 ``[item]``.
         label: class of each item, int64 ``[item]``.
     """
 
-    batch: Batch
     log_pi: torch.Tensor
-    pi: torch.Tensor
+    worth: torch.Tensor
     place: torch.Tensor
     label: torch.Tensor
 

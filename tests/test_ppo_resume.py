@@ -157,7 +157,7 @@ def test_a_checkpoint_of_another_run_is_refused(task: TuningTask, tmp_path: Path
     with pytest.raises(UserError, match=message):
         run(small_task(16, 1), "tracks", tmp_path / "run", resume=True)
     with pytest.raises(UserError, match=message):
-        agent("tracks", learning_rate=1e-3).fit_in(task, 1, silent, tmp_path / "run", True)
+        agent("tracks", learning_rate=4e-3).fit_in(task, 1, silent, tmp_path / "run", True)
     run(task, "tracks", tmp_path / "run", resume=True)
 
 
