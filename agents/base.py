@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rl_postproc.config import build
 from rl_postproc.errors import UserError, suggest
+from rl_postproc.kinds import kinds_by_name
 from rl_postproc.postprocessor import PostProcessor
 
 from ..envs import TuningTask
@@ -79,16 +80,9 @@ def agent_types() -> dict[str, type[Agent]]:
     package = __name__.rpartition(".")[0]
     folder = importlib.import_module(package)
     for module in pkgutil.iter_modules(folder.__path__):
-        if module.name not in ("cli", "benchmark", "__main__"):
+        if not module.name.startswith(("cli", "benchmark")):
             importlib.import_module(f"{package}.{module.name}")
-    pending, found = [Agent], {}
-    while pending:
-        kind = pending.pop()
-        pending += kind.__subclasses__()
-        name = kind.model_fields["agent"].default
-        if isinstance(name, str):
-            found.setdefault(name, kind)  # a subclass that keeps the name does not take its place
-    return dict(sorted(found.items()))
+    return dict(sorted(kinds_by_name(Agent, "agent").items()))
 
 
 def make_agent(settings: str | dict[str, Any]) -> Agent:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +16,28 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from rl_postproc import __version__
 from rl_postproc.certify import CertificationError, certify
-from rl_postproc.config import TaskConfig, build, load_config, override, read_yaml
+from rl_postproc.config import TaskConfig, build, override, read_yaml
 from rl_postproc.errors import UserError, suggest
 from rl_postproc.metrics import EventBased
 from rl_postproc.scores import ScoreSet
 
 from .base import make_agent
 from .benchmark import BenchmarkConfig, Watch, choose_agents, run_benchmark, save_provenance
+from .cli_inputs import (
+    Classes,
+    Durations,
+    Format,
+    Hop,
+    References,
+    Scores,
+    Settings,
+    Subset,
+    Threads,
+    benchmark_config,
+    data_of_run,
+    data_overrides,
+    integers,
+)
 
 app = typer.Typer(
     help="Tune the post-processing of sound event detectors: scores in, better events out.",
@@ -34,20 +48,6 @@ app = typer.Typer(
 )
 console = Console(width=None if sys.stdout.isatty() else 120)
 notes = Console(stderr=True)
-
-References = Annotated[Path | None, typer.Option(help="TSV of reference events: filename, onset, offset, event_label.")]
-Durations = Annotated[Path | None, typer.Option(help="TSV of clip lengths: filename, duration in seconds.")]
-Scores = Annotated[Path | None, typer.Option(help="Folder of score files, in place of the config's data.")]
-Format = Annotated[str, typer.Option(help="Format of the scores: auto, operating_points, sed_scores, npy or tags.")]
-Hop = Annotated[float | None, typer.Option(help="Seconds per frame, where the score files do not say.")]
-Classes = Annotated[str | None, typer.Option(help="Class names separated by commas, where the files do not say.")]
-Subset = Annotated[bool, typer.Option(help="Ignore references and durations of clips without scores.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a config value: key.subkey=value. May be repeated.")
-]
-Threads = Annotated[
-    int, typer.Option(min=1, help="Threads. Small models gain little from more than one, and stall on busy cores.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -68,7 +68,7 @@ def demo(
     Takes about two minutes on two cores and needs no files.
     """
     _use(threads)
-    _benchmark(_benchmark_config("demo.yaml", setting), out)
+    _benchmark(benchmark_config("demo.yaml", setting), out)
 
 
 @app.command()
@@ -96,11 +96,11 @@ def benchmark(
     _use(threads)
     extra: dict[str, Any] = {}
     if seeds:
-        extra["seeds"] = _integers(seeds, "--seeds")
+        extra["seeds"] = integers(seeds, "--seeds")
     if folds is not None:
         extra["folds"] = folds
-    data = _data_overrides(scores, references, durations, format, hop, classes, subset)
-    loaded = _benchmark_config(config, setting, {**extra, **({"data": data} if data else {})})
+    data = data_overrides(scores, references, durations, format, hop, classes, subset)
+    loaded = benchmark_config(config, setting, {**extra, **({"data": data} if data else {})})
     if agents:
         loaded = choose_agents(loaded, [name.strip() for name in agents.split(",")])
     _benchmark(loaded, out)
@@ -135,7 +135,7 @@ def train(
     from ..envs import TuningTask
 
     _use(threads)
-    data = _data_overrides(scores, references, durations, format, hop, classes, subset)
+    data = data_overrides(scores, references, durations, format, hop, classes, subset)
     values = read_yaml(config) if config else {}
     values = override({**values, "agent": {"agent": agent}}, setting or [])
     learner = make_agent(values.pop("agent"))
@@ -190,8 +190,8 @@ def apply(
 
     _use(threads)
     processor = PostProcessor.load(run)
-    data = _data_overrides(scores, None, durations, format, hop, classes, False)
-    data = {**_data_of_run(run, data["scores"]), **data}
+    data = data_overrides(scores, None, durations, format, hop, classes, False)
+    data = {**data_of_run(run, data["scores"]), **data}
     with progress() as watch:
         watch("reading scores", 0.0, {})
         score_set = build(TaskConfig, {"data": data}, "the command line").load_data()
@@ -224,7 +224,7 @@ def evaluate(
         if scores is None:
             raise UserError(f"'{events}' is a run folder; give --scores with the scores to apply it to.")
         processor = PostProcessor.load(events)
-        data = _data_overrides(scores, references, durations, format, hop, classes, False)
+        data = data_overrides(scores, references, durations, format, hop, classes, False)
         score_set = with_classes(build(TaskConfig, {"data": data}, "the command line").load_data(), processor.classes)
         expected, found = score_set.require_references(), processor.apply(score_set)
     else:
@@ -285,58 +285,6 @@ def _benchmark(config: BenchmarkConfig, out: Path) -> None:
 def _require_references(scores: ScoreSet) -> ScoreSet:
     scores.require_references()
     return scores
-
-
-def _benchmark_config(name: str, settings: list[str] | None, extra: dict[str, Any] | None = None) -> BenchmarkConfig:
-    path = Path(name)
-    if not path.exists():
-        packaged = Path(str(files("rl_postproc.configs"))) / (path.name if path.suffix else f"{path.name}.yaml")
-        path = packaged if len(path.parts) == 1 and packaged.exists() else path
-    if not extra:
-        return load_config(BenchmarkConfig, path, settings)
-    values = override({**read_yaml(path), **extra}, settings or [])
-    config = build(BenchmarkConfig, values, str(path))
-    config._base = path.resolve().parent
-    return config
-
-
-def _data_overrides(
-    scores: Path | None,
-    references: Path | None,
-    durations: Path | None,
-    format: str,
-    hop: float | None,
-    classes: str | None,
-    subset: bool,
-) -> dict[str, Any]:
-    """Returns the data section that the command line describes, empty without --scores."""
-    if scores is None:
-        if references or durations:
-            raise UserError("--references and --durations describe the clips of --scores; give --scores too.")
-        return {}
-    found = {"scores": scores, "references": references, "durations": durations}
-    data: dict[str, Any] = {key: str(path.resolve()) for key, path in found.items() if path is not None}
-    if classes:
-        data["classes"] = [name.strip() for name in classes.split(",")]
-    if hop is not None:
-        data["hop"] = hop
-    return {**data, "format": format, "subset": subset}
-
-
-def _data_of_run(run: Path, scores: str) -> dict[str, Any]:
-    """Returns how a run read these very scores (durations, hop, classes), empty where it was trained on others."""
-    path = (run if run.is_dir() else run.parent) / "config.yaml"
-    data = read_yaml(path).get("data", {}) if path.is_file() else {}
-    if not isinstance(data, dict) or data.get("root") or data.get("scores") != scores:
-        return {}
-    return {key: data[key] for key in ("durations", "hop", "classes") if data.get(key) is not None}
-
-
-def _integers(text: str, option: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise UserError(f"{option} takes whole numbers separated by commas, not '{text}'.") from error
 
 
 def _use(threads: int) -> None:

@@ -16,7 +16,6 @@ from torch import nn
 from .event_actor import EventActor
 from .event_policy import best_candidates
 
-
 _TRACKS = 8192
 """Tracks judged at a time where no gradient is asked for."""
 
@@ -131,7 +130,7 @@ class ItemRolloutBuffer(RolloutBuffer):
         assert self.full
         if not self.generator_ready:
             for name in ("observations", "actions", "values", "log_probs", "advantages", "returns"):
-                self.__dict__[name] = self.swap_and_flatten(self.__dict__[name])
+                setattr(self, name, self.swap_and_flatten(getattr(self, name)))
             self.generator_ready = True
         n = self.buffer_size * self.n_envs
         item = self.observations.reshape(-1).astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from rl_postproc.kinds import kinds_by_name
 from rl_postproc.stages.base import Parameter, Stage
 
 for _module in pkgutil.iter_modules(__path__):
@@ -13,14 +14,7 @@ for _module in pkgutil.iter_modules(__path__):
 
 def stage_types() -> dict[str, type[Stage]]:
     """Returns every known stage by its name in configs, those of importing programs included."""
-    pending, found = list(Stage.__subclasses__()), {}
-    while pending:
-        kind = pending.pop()
-        pending += kind.__subclasses__()
-        default = kind.model_fields["stage"].default
-        if isinstance(default, str):
-            found.setdefault(default, kind)  # a subclass that keeps the name does not take its place
-    return found
+    return kinds_by_name(Stage, "stage")
 
 
 __all__ = ["Parameter", "Stage", "stage_types"]
