@@ -51,7 +51,7 @@ class HeuThresh(Agent):
         values, _ = keep_best_filters(task, settings, steps, torch.cat(found), self.average)
         return constant_fit(task, values, self.rounds * self.trials * len(settings) * task.scores.n_clips)
 
-    def search(self, steps: CountSteps, rng: np.random.Generator) -> torch.Tensor:
+    def search(self, steps: CountSteps, rng: np.random.Generator | np.random.RandomState) -> torch.Tensor:
         """Returns the thresholds found, float32 ``[class]``."""
         n_classes = len(steps.knots)
         decay = self.decay if self.decay is not None else 1e-3 if self.average == "micro" else 1e-4

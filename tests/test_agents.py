@@ -190,7 +190,14 @@ def test_sgl_thresh_improves_a_bad_threshold(task: TuningTask) -> None:
 
 def test_ppo_learns_within_a_few_thousand_steps(task: TuningTask) -> None:
     task = TuningTask.build(small_simulation(40, 3), STACK)
-    settings = {"start": "nothing", "steps": 6000, "num_envs": 120, "batch_size": 240, "hidden": 32}
+    settings = {
+        "start": "nothing",
+        "steps": 6000,
+        "learning_rate": 4e-3,
+        "num_envs": 120,
+        "batch_size": 240,
+        "hidden": 32,
+    }
     fit = quick("ppo", **settings).fit(task, 0)
     figures = [row["train_macro_f1"] for row in fit.curve]
     assert figures[-1] > figures[1] + 0.02
