@@ -22,6 +22,8 @@ clip.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -111,6 +113,7 @@ class EventTables:
         events = task.decoded
         # One row more, which stands where there is no event.
         self._features = torch.nn.functional.pad(task.event_features, (0, 0, 0, 1))
+        self._bound = math.ceil(max(1.0, float(self._features.abs().max())))
         self._levels = torch.zeros(len(events) + 1, events.n_filters, 2, dtype=torch.int32, device=task.device)
         self._levels[events.event, events.filter] = torch.stack([events.low, events.high], 1).int()
         self._n = torch.bincount(events.track, minlength=events.n_tracks)
@@ -121,7 +124,7 @@ class EventTables:
         """Returns the spaces of ``features``, ``mask`` and ``levels``, for a batch of tracks when its shape is given."""
         n_features, n_filters = self._features.shape[1], self._levels.shape[1]
         return {
-            "features": spaces.Box(-np.inf, np.inf, (*batch, self._rows, n_features), np.float32),
+            "features": spaces.Box(-self._bound, self._bound, (*batch, self._rows, n_features), np.float32),
             "mask": _unit_box((*batch, self._rows)),
             "levels": spaces.Box(0, self._n_levels, (*batch, self._rows, n_filters, 2), np.int64),
         }
