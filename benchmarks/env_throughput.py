@@ -4,6 +4,8 @@
 
 A step of the joint environment decides all classes of one clip, so its steps are clip-steps; a step of the per-class
 environment decides one class of one clip. Observations of full scores are copied out of the environment at each step.
+The last table is of whole training runs of PPO inside Stable-Baselines3, updates and all, with the agent's settings but
+for the start, which takes no steps.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 import torch
 from measure import console, note, real_or_simulated_scores
 from rich.table import Table
+from rl_postproc.agents.ppo import PPOAgent
 from rl_postproc.envs import PostProcessingPerClassVectorEnv, PostProcessingVectorEnv, TuningTask
 
 KINDS = {"joint": PostProcessingVectorEnv, "per class": PostProcessingPerClassVectorEnv}
@@ -66,6 +69,19 @@ def main() -> None:
                     rates.append(f"{steps_per_second(env, options.seconds, options.repeats):,.0f}")
                 shown.add_row(kind, observation, output, *rates)
     console.print(shown)
+    training = Table("PPO in Stable-Baselines3", *(f"steps/s, {n} threads" for n in threads))
+    agent = PPOAgent(start="best_constants", fallback=False)
+    training.add_row(f"{agent.policy}, {agent.steps:,} steps", *(f"{train(agent, task, n):,.0f}" for n in threads))
+    console.print(training)
+
+
+def train(agent: PPOAgent, task: TuningTask, threads: int) -> float:
+    """Returns the environment steps per second of one training run."""
+    torch.set_num_threads(threads)
+    task.to("cpu").event_features  # noqa: B018 - made once, and not part of the rate
+    started = time.perf_counter()
+    agent.fit(task, 0)
+    return agent.steps / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":
