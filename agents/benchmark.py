@@ -41,6 +41,10 @@ Watch = Callable[[str, float, dict[str, float]], None]
 """Called with what is being done, the fraction of it, and the newest figures."""
 
 
+_SMALL_TABLE = 1 << 28
+"""Entries of a count table that is made without being asked for, half a gigabyte at two bytes each."""
+
+
 class Published(BaseModel):
     """Figures that others have published for the agents of a benchmark, to be shown beside ours."""
 
@@ -126,8 +130,11 @@ def run_benchmark(config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: W
     agents = named_agents(config.agents)
     save_provenance(out, config, config.seeds)
     stamp = fingerprint(config, scores) + ("" if evaluation is None else fingerprint(config, evaluation))
-    watch("counting all candidates", 0.0, {})
     task = TuningTask.build(scores, config.build_stack(), config.metric)
+    if scores.n_clips * scores.n_classes * task.stack.space.n_candidates <= _SMALL_TABLE:
+        # Ahead of all agents, so that the first to need it is not charged for it.
+        watch("counting all candidates", 0.0, {})
+        _ = task.table
     # The clips that agents are scored on, and the fold of each; an evaluation set is one fold by itself.
     judged, n_folds, fold = task, config.folds, fold_of_clips(scores.clip_ids, config.folds)
     if evaluation is not None:
@@ -163,7 +170,7 @@ def run_benchmark(config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: W
         results["n_evaluation_clips"] = evaluation.n_clips
     if config.published is not None:
         results["published"] = config.published.model_dump(mode="json")
-    results["agents"] = _intervals(counts, judged.table.reference, config.baseline)
+    results["agents"] = _intervals(counts, judged.reference, config.baseline)
     _write_results(out, results, curves, judged, config)
     watch("done", 1.0, {})
     return results
@@ -201,7 +208,7 @@ def _run_fold(
     write_events(decode_events(held, decisions), where / "events.tsv")
     chosen = train.stack.decide(train.scores, fit.post_processor.choose(train.scores))
     tp, estimated = (x.sum(0) for x in count_decisions(train.scores, train.metric, chosen))
-    scored = score_counts(tp, estimated, train.table.reference.sum(0))
+    scored = score_counts(tp, estimated, train.reference.sum(0))
     result = {
         "key": key,
         "seconds": seconds,

@@ -27,14 +27,14 @@ from rl_postproc.sweep import count_decisions
 def held_out(task: TuningTask, agent: str) -> float:
     """Returns the macro F1 of an agent over five held-out folds, in percent."""
     fold = fold_of_clips(task.scores.clip_ids)
-    counts = torch.zeros(2, *task.table.reference.shape, dtype=torch.int64)
+    counts = torch.zeros(2, *task.reference.shape, dtype=torch.int64)
     for k in range(5):
         clips = (fold == k).nonzero()[:, 0]
         processor = make_agent(agent).fit(task.select((fold != k).nonzero()[:, 0]), 0).post_processor
         scores = task.scores.select(clips)
         found = count_decisions(scores, task.metric, task.stack.decide(scores, processor.choose(scores)))
         counts[:, clips] = torch.stack(found)
-    return 100 * score_counts(*counts.sum(1), task.table.reference.sum(0)).macro_f1
+    return 100 * score_counts(*counts.sum(1), task.reference.sum(0)).macro_f1
 
 
 def best_choice(table: CountTable, rounds: int = 10) -> float:

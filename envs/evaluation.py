@@ -45,7 +45,7 @@ def compare(train: TuningTask, held_out: TuningTask, actions: torch.Tensor, per_
     """
     scores, stack = held_out.scores, held_out.stack
     counts = count_decisions(scores, held_out.metric, stack.decide(scores, stack.space.defaults))
-    defaults = score_counts(counts[0].sum(0), counts[1].sum(0), held_out.table.reference.sum(0))
+    defaults = score_counts(counts[0].sum(0), counts[1].sum(0), held_out.reference.sum(0))
     return {
         "policy": macro_f1_of(held_out, actions, per_class),
         "grid search": held_out.table.score(train.table.best_per_class()).macro_f1,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,12 +29,34 @@ Episode = Literal["clip", "pass"]
 class TuningTask:
     """The data of an environment: scores, stack, metric, the count table of the three, and the linearisation.
 
-    Build it once and hand it to many environments to share the table.
+    Build it once and hand it to many environments to share the table. The table is counted when it is first asked for:
+    it grows with clips, classes and candidates, and agents that search thresholds of their own never need it.
     """
 
-    def __init__(self, scores: ScoreSet, stack: Stack, metric: Metric, table: CountTable):
-        self.scores, self.stack, self.metric, self.table = scores, stack, metric, table
-        self.linearisation = Linearisation.at_best_constants(table)
+    def __init__(self, scores: ScoreSet, stack: Stack, metric: Metric, table: CountTable | Callable[[], CountTable]):
+        """Takes the count table of the three, or what makes it."""
+        self.scores, self.stack, self.metric, self._table = scores, stack, metric, table
+
+    @property
+    def table(self) -> CountTable:
+        """Counts of every candidate for every clip and class."""
+        if not isinstance(self._table, CountTable):
+            self._table = self._table()
+        return self._table
+
+    @cached_property
+    def linearisation(self) -> Linearisation:
+        """Where ``linearised_f1`` is taken; at the best constants, until an agent moves it."""
+        return Linearisation.at_best_constants(self.table)
+
+    @cached_property
+    def reference(self) -> torch.Tensor:
+        """Number of reference events of every clip and class, int64 ``[clip, class]``."""
+        return self.scores.require_references().counts().to(self.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the state for other processes, the table counted."""
+        return {**self.__dict__, "_table": self.table}
 
     @classmethod
     def build(
@@ -76,19 +99,22 @@ class TuningTask:
         elif isinstance(metric, dict):
             metric = build_metric(metric, "metric")
         score_set = score_set if device is None else score_set.to(device)
-        return cls(score_set, stack, metric, sweep(score_set, stack, metric))
+        score_set.require_references()
+        return cls(score_set, stack, metric, lambda: sweep(score_set, stack, metric))
 
     def select(self, clips: torch.Tensor) -> TuningTask:
         """Returns the task of the given clips (int64 indices), with its part of the table."""
-        return TuningTask(self.scores.select(clips), self.stack, self.metric, self.table.select(clips))
+        return TuningTask(self.scores.select(clips), self.stack, self.metric, lambda: self.table.select(clips))
 
     def to(self, device: str | torch.device) -> TuningTask:
         """Returns the task on another device, or this one where it is there already."""
         device = _device(device)
         if device == self.device:
             return self
-        moved = TuningTask(self.scores.to(device), self.stack, self.metric, self.table.to(device))
-        moved.linearisation = Linearisation(self.linearisation.lam.to(device), self.linearisation.weight.to(device))
+        moved = TuningTask(self.scores.to(device), self.stack, self.metric, lambda: self.table.to(device))
+        if "linearisation" in self.__dict__:
+            point = self.linearisation
+            moved.linearisation = Linearisation(point.lam.to(device), point.weight.to(device))
         return moved
 
     @cached_property
@@ -178,7 +204,7 @@ class Engine:
         self.reward_name, self.episode = reward, episode
         scores = task.scores
         self.n_items = scores.n_clips * (scores.n_classes if per_class else 1)
-        device = task.device
+        self.table, device = task.table, task.device
         self._shuffle = torch.randperm(self.n_items, generator=torch.Generator().manual_seed(0)).to(device)
         strides = np.arange(1, self.n_items + 1)
         self._strides = torch.from_numpy(strides[np.gcd(strides, self.n_items) == 1]).to(device)
@@ -225,7 +251,7 @@ class Engine:
 
     def step(self, actions: torch.Tensor) -> StepResult:
         """Decides the current item of each environment with actions int64 ``[env, component]`` and moves on."""
-        table = self.task.table
+        table = self.table
         candidate = self.task.candidates(actions, self.per_class)
         clip, label = self.clip_and_class()
         classes = torch.arange(table.n_classes, device=clip.device)[None] if label is None else label[:, None]

@@ -282,6 +282,18 @@ def test_filters_of_global_scope_are_the_same_for_all_classes():
         assert len(values[:, 0].unique()) == 1
 
 
+@pytest.mark.parametrize("name", ["default", "sgl_thresh", "exact_search", "heu_thresh", "num_thresh"])
+def test_what_searches_thresholds_of_its_own_never_counts_the_table(name, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the table of all candidates was counted")
+
+    monkeypatch.setattr("rl_postproc.envs.task.sweep", refuse)
+    task = tag_task(*random_tags())
+    assert make_agent(name).fit(task, 0).post_processor.choose(task.scores).isfinite().all()
+    with pytest.raises(AssertionError, match="was counted"):
+        make_agent("grid_search").fit(task, 0)
+
+
 @pytest.fixture(scope="module")
 def dcase2017(data_root: Path) -> tuple[TuningTask, TuningTask, BenchmarkConfig]:
     """Tasks of the published validation and evaluation tensors, and the config of the paper's table."""
