@@ -164,7 +164,7 @@ def run_benchmark(config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: W
             row, curve, pooled = _pool(judged, fold, parts)
             counts[name].append(pooled)
             rows.append({"agent": name, "seed": seed, **row})
-            curves |= {f"{name}, seed {seed}": curve} if curve else {}
+            curves.setdefault(name, []).append(curve)
     results = {"title": config.title, "folds": n_folds, "n_clips": scores.n_clips, "rows": rows}
     if evaluation is not None:
         results["n_evaluation_clips"] = evaluation.n_clips
@@ -269,8 +269,9 @@ def _write_results(out: Path, results: dict, curves: dict, task: TuningTask, con
     write_rows(out / "results.csv", results["rows"])
     save(plot_agents(results["rows"], f"{config.title}: held out"), out / "agents.png")
     save(plot_classes(results["rows"], f"{config.title}: F1 of each class, held out"), out / "classes.png")
-    if curves:
-        save(plot_curves(curves, f"{config.title}: learning curves, first fold"), out / "curves.png")
+    figure = plot_curves(curves, f"{config.title}: learning curves, first fold")
+    if figure.axes[0].lines:
+        save(figure, out / "curves.png")
     if config.evaluation is None and task.scores.width > 1:
         _plot_example(out, results, task, config)
 

@@ -74,21 +74,37 @@ def plot_classes(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     return figure
 
 
-def plot_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], title: str) -> Figure:
-    """Draws training macro F1 against steps, one line a run."""
-    figure = Figure(figsize=(6.5, 3.2))
+def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], title: str) -> Figure:
+    """Draws training macro F1 against steps.
+
+    Args:
+        curves: the curves of each agent, one a seed: the line is their mean, the band goes from the least to the greatest.
+        title: title of the figure.
+    """
+    figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    for name, curve in curves.items():
+    for name, runs in curves.items():
         points = [
-            (row["steps"], 100 * row["train_macro_f1"]) for row in curve if {"steps", "train_macro_f1"} <= set(row)
+            np.array(
+                [(row["steps"], 100 * row["train_macro_f1"]) for row in run if {"steps", "train_macro_f1"} <= set(row)]
+            )
+            for run in runs
         ]
-        if points:
-            axes.plot(*zip(*points, strict=True), label=name, linewidth=1.2)
+        points = [run for run in points if len(run)]
+        if not points:
+            continue
+        # Early stopping and other batches may leave other steps: the band covers what all seeds have reached.
+        steps = np.unique(np.concatenate([run[:, 0] for run in points]))
+        steps = steps[steps <= min(run[-1, 0] for run in points)]
+        values = np.stack([np.interp(steps, *run.T) for run in points])
+        (line,) = axes.plot(steps, values.mean(0), label=name, linewidth=1.2)
+        if len(points) > 1:
+            axes.fill_between(steps, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_xlabel("decisions (one clip and one class each)")
     axes.set_ylabel("macro F1 on training clips in %")
     axes.set_title(title, loc="left")
-    if 0 < len(axes.lines) < 12:
-        axes.legend(frameon=False, fontsize=8)
+    if axes.lines:
+        figure.legend(loc="outside right center", frameon=False, fontsize=8)
     return figure
 
 
