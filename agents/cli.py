@@ -65,7 +65,7 @@ def demo(
 ) -> None:
     """Compare all agents on the built-in simulated data set: a table here, plots in the run folder.
 
-    Takes about two minutes on two cores and needs no files.
+    Takes about a minute and a half and needs no files.
     """
     _use(threads)
     _benchmark(benchmark_config("demo.yaml", setting), out)
