@@ -153,6 +153,7 @@ def train(
         score_set = task_config.load_data()
         score_set.require_references()
         save_provenance(out, task_config, [seed])
+        watch(f"training {agent}", 0.0, {})
         task = TuningTask.build(score_set, task_config.build_stack(), task_config.metric, device)
         fit = learner.fit_in(
             task, seed, lambda fraction, figures: watch(f"training {agent}", fraction, figures), out, resume

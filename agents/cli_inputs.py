@@ -16,7 +16,9 @@ from .benchmark import BenchmarkConfig
 References = Annotated[Path | None, typer.Option(help="TSV of reference events: filename, onset, offset, event_label.")]
 Durations = Annotated[Path | None, typer.Option(help="TSV of clip lengths: filename, duration in seconds.")]
 Scores = Annotated[Path | None, typer.Option(help="Folder of score files, in place of the config's data.")]
-Format = Annotated[str, typer.Option(help="Format of the scores: auto, operating_points, sed_scores, npy or tags.")]
+Format = Annotated[
+    str, typer.Option(help="Format of the scores: auto, operating_points, sed_scores, npy, shards or tags.")
+]
 Hop = Annotated[float | None, typer.Option(help="Seconds per frame, where the score files do not say.")]
 Classes = Annotated[str | None, typer.Option(help="Class names separated by commas, where the files do not say.")]
 Subset = Annotated[bool, typer.Option(help="Ignore references and durations of clips without scores.")]

@@ -10,13 +10,14 @@ import pytest
 import torch
 from cases import make_set, small_simulation
 from event_agents import AGENTS, agent, random_actor, small_task
+from gymnasium.spaces import Box, MultiDiscrete
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rl_postproc.agents.event_actor import EventActor, starting_point
 from rl_postproc.agents.event_policy import EventAdditive, best_candidates
 from rl_postproc.agents.event_value import EventValue, fit_value, fixed_point
 from rl_postproc.agents.exact_gradient import expected_counts
-from rl_postproc.agents.ppo_policies import EventAdditivePolicy
+from rl_postproc.agents.ppo_policies import EventAdditivePolicy, ItemRolloutBuffer
 from rl_postproc.envs import Linearisation, PostProcessingPerClassVectorEnv, TuningTask
 from rl_postproc.envs.adapters.stable_baselines3 import SB3VecEnv
 from stable_baselines3 import PPO
@@ -90,6 +91,42 @@ def test_the_ppo_policy_is_the_categorical_distribution_of_its_logits(task: Tuni
     frequency = torch.nn.functional.one_hot(drawn, oracle.logits.shape[1]).double().mean(0)
     spread = (oracle.probs * (1 - oracle.probs) / 2000).sqrt()
     assert bool(((frequency - oracle.probs).abs() <= 6 * spread + 1e-3).all())
+
+
+def test_what_a_rollout_remembers_of_the_policy_is_forgotten_with_every_update(task: TuningTask) -> None:
+    policy: Any = make_ppo(task, random_actor(task)).policy
+    items = torch.arange(task.decoded.n_tracks).repeat(2)[:, None]
+
+    def both() -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            remembered = policy.evaluate_actions(items, actions)
+        return torch.cat(remembered), torch.cat(policy.evaluate_actions(items, actions)).detach()
+
+    actions, first = policy(items)[0], {name: value.clone() for name, value in policy.state_dict().items()}
+    before, worked = both()
+    assert torch.allclose(before, worked, atol=1e-5)
+    policy.evaluate_actions(items, actions)[1].sum().backward()
+    policy.optimizer.step()
+    after, worked = both()
+    assert torch.allclose(after, worked, atol=1e-5)
+    assert not torch.allclose(after, before, atol=1e-3)
+    policy.load_state_dict(first)
+    assert torch.allclose(both()[0], before, atol=1e-6)
+
+
+def test_the_buffer_deals_every_step_once_and_keeps_an_item_together(task: TuningTask) -> None:
+    buffer = ItemRolloutBuffer(5, Box(0, 9, (1,), np.int64), MultiDiscrete([2, 3]), device="cpu", n_envs=8)
+    generator = np.random.default_rng(0)
+    items = generator.integers(0, 10, (5, 8, 1))
+    for step in range(5):
+        buffer.add(items[step], np.full((8, 2), 1), np.arange(8) + 8 * step, np.ones(8), torch.zeros(8), torch.zeros(8))
+    buffer.compute_returns_and_advantage(torch.zeros(8), np.ones(8))
+    batches = [(part.observations[:, 0].tolist(), part.returns.tolist()) for part in buffer.get(16)]
+    assert sorted(len(shown) for shown, _ in batches) == [13, 13, 14]
+    paid = [(item, round(reward)) for shown, rewards in batches for item, reward in zip(shown, rewards, strict=True)]
+    assert sorted(paid) == sorted((int(item), i) for i, item in enumerate(items.reshape(-1)))
+    order = [item for shown, _ in batches for item in shown]
+    assert len([1 for a, b in itertools.pairwise(order) if a != b]) == len(set(order)) - 1
 
 
 def test_gradients_reach_the_actor_through_the_logits_and_the_critic_through_the_value(task: TuningTask) -> None:
