@@ -11,12 +11,14 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
-from rl_postproc.errors import UserError
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.base import Given
 from rl_postproc.formats.events_tsv import CLIP_SUFFIXES, EventRow, collect_references, read_durations, read_events
 from rl_postproc.formats.folder import list_files
-from rl_postproc.scores import ScoreSet
+from rl_postproc.utils.errors import UserError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aif", ".aiff")
 _EMPTY = {"references": " (with empty onset, offset and label for a clip without events)", "durations": ""}
@@ -172,6 +174,34 @@ def assemble(
         rows = [row for row in references.rows if row.filename in wanted]
         events = collect_references(rows, clip_ids, classes, references.path)
     return ScoreSet.build(scores, edges, clip_ids, classes, n_frames, seconds, events)
+
+
+def assemble_files(
+    folder: Path,
+    files: Sequence[Path],
+    arrays: Sequence[np.ndarray],
+    edges: np.ndarray,
+    classes: Sequence[str],
+    given: Given,
+) -> ScoreSet:
+    """Joins the scores of a folder of one file a clip with what is given beside them, see `assemble`.
+
+    Args:
+        folder: where the scores come from.
+        files: one a clip, whose stem is the clip's name.
+        arrays: one a clip, ``[frame, class]``.
+        edges: seconds, ``[1, frame + 1]`` or ``[clip, frame + 1]``.
+        classes: one name a class.
+        given: references, durations and whether they may list clips without scores.
+    """
+    n_frames = torch.tensor([len(array) for array in arrays])
+    scores = np.zeros((len(arrays), len(classes), int(n_frames.max())), dtype=np.float32)
+    for clip, array in enumerate(arrays):
+        scores[clip, :, : len(array)] = array.T
+    names = [file.name[: -len(file.suffix)] for file in files]
+    references, durations = load_references(given.references), load_durations(given.durations)
+    tensors = torch.from_numpy(scores), torch.from_numpy(edges), n_frames
+    return assemble(folder, names, *tensors, classes, references, durations, given.subset)
 
 
 def _first(names: Sequence[str]) -> str:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl_postproc.errors import UserError, suggest
 from rl_postproc.formats.clips import match_names
 from rl_postproc.formats.events_tsv import EventRow, read_events
 from rl_postproc.formats.folder import list_files
+from rl_postproc.utils.errors import UserError, suggest
 
 SUFFIXES = (".tsv", ".csv")
 

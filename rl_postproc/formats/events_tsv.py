@@ -11,9 +11,10 @@ from typing import NamedTuple, NoReturn
 
 import torch
 
-from rl_postproc.errors import UserError, suggest
-from rl_postproc.events import DECIMALS, Events
-from rl_postproc.files import whole_file
+from rl_postproc.data.events import Events
+from rl_postproc.data.frames import DECIMALS
+from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.utils.files import whole_file
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 """Columns of an event table, in the order they have when there is no header."""
@@ -105,7 +106,7 @@ def write_events(events: Events, path: str | Path) -> None:
         UserError: the file cannot be written.
     """
     rows: list[list[list[str]]] = [[] for _ in events.clip_ids]
-    for clip, (name, onset, offset, label) in zip(events.clip.tolist(), events.rows(), strict=True):
+    for clip, (name, onset, offset, label) in zip(events.clip.tolist(), events.to_rows(), strict=True):
         rows[clip].append([name, f"{onset:.{DECIMALS}f}", f"{offset:.{DECIMALS}f}", label])
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
@@ -146,15 +147,8 @@ def collect_references(
             raise UserError(f"{_place(path, name, row)}: the class '{label}' is not among the classes of {source}"
                             f"{suggest(label, list(class_index))}.")  # fmt: skip
         cells.append((clip_index[name], class_index[label], onset, offset))
-    clip, label, onset, offset = zip(*cells, strict=True) if cells else ((), (), (), ())
-    return Events.from_tensors(
-        clip_ids,
-        classes,
-        torch.tensor(clip, dtype=torch.int64),
-        torch.tensor(label, dtype=torch.int64),
-        torch.tensor(onset, dtype=torch.float64),
-        torch.tensor(offset, dtype=torch.float64),
-    )
+    columns = torch.tensor(cells, dtype=torch.float64).reshape(-1, 4).T
+    return Events.from_tensors(clip_ids, classes, *columns[:2].long(), *columns[2:])
 
 
 def _place(path: str | Path, clip: str, row: int) -> str:

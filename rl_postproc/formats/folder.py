@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from rl_postproc.errors import UserError
-from rl_postproc.events import DECIMALS
+from rl_postproc.utils.errors import UserError
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -68,19 +64,3 @@ def read_classes(classes: Sequence[str] | str | Path | None) -> list[str] | None
             raise UserError(f"{place}, row {row}: the class '{name}' occurs twice; remove one of the two.")
         seen.add(name)
     return [name for _, name in names]
-
-
-def check_hop(hop: float) -> float:
-    """Returns the hop in seconds.
-
-    Raises:
-        UserError: it is not a finite number of at least one microsecond, the resolution of event times.
-    """
-    if not (math.isfinite(hop) and hop >= 10.0**-DECIMALS):
-        raise UserError(f"The hop {hop} is not a positive number of seconds; give the frame length, such as 0.064.")
-    return float(hop)
-
-
-def even_edges(hop: float, n_frames: int) -> np.ndarray:
-    """Returns the edges of evenly spaced frames in seconds, float64 ``[frame + 1]``, rounded as event times are."""
-    return np.round(np.arange(n_frames + 1) * hop, DECIMALS)

@@ -8,83 +8,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 
-from rl_postproc.errors import UserError
-from rl_postproc.formats.clips import assemble, load_durations, load_references
-from rl_postproc.formats.folder import check_hop, even_edges, list_files, read_classes
-from rl_postproc.scores import ScoreSet
+from rl_postproc.data.frames import check_hop, even_edges
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.base import Format, Given
+from rl_postproc.formats.clips import assemble_files
+from rl_postproc.formats.folder import list_files, read_classes
+from rl_postproc.utils.errors import UserError
 
-DESCRIPTION = "a folder of .npy arrays [frame, class], one named after each clip, read with hop and classes"
 SUFFIXES = (".npy",)
 
 
-def recognises(path: str | Path) -> bool:
-    """Returns whether this is a folder with ``.npy`` files, but not of shards."""
-    path = Path(path)
-    if not path.is_dir() or (path / "meta.json").is_file():
-        return False
-    return any(file.suffix.lower() in SUFFIXES and file.name[0] != "." for file in path.iterdir())
+class NpyFolder(Format):
+    """NumPy arrays of frames by classes, one file a clip."""
 
-
-def read(
-    path: str | Path,
-    *,
-    references: str | Path | None = None,
-    durations: str | Path | None = None,
-    classes: Sequence[str] | str | Path | None = None,
-    hop: float | None = None,
-    subset: bool = False,
-) -> ScoreSet:
-    """Reads a folder of arrays.
-
-    Args:
-        path: folder of ``.npy`` files named by the clips' stems, floating point ``[frame, class]``.
-        references: table of reference events, or folder of one ``.txt``/``.ann`` file a clip.
-        durations: table of clip durations; a clip ends with its last frame without it.
-        classes: names of the columns, or the path of a text file with one name a line; the file ``classes.txt`` of the
-            folder when None.
-        hop: frame length in seconds.
-        subset: whether references and durations may list clips without scores.
-
-    Returns:
-        Clips sorted by name, on shared frame edges that are multiples of the hop.
-
-    Raises:
-        UserError: hop or classes are missing, an array cannot be used, or clips or classes differ from the
-            references'.
-    """
-    folder = Path(path)
-    files = list_files(folder, SUFFIXES)
-    if hop is None:
-        raise UserError(
-            f"The arrays in '{folder}' do not tell their frame length; give it as hop in seconds, such as 0.02."
-        )
-    hop = check_hop(hop)
-    if classes is None and (folder / "classes.txt").is_file():
-        classes = folder / "classes.txt"
-    names = read_classes(classes)
-    if names is None:
-        raise UserError(f"The arrays in '{folder}' do not name their classes; give classes, or put one name a line "
-                        f"into '{folder / 'classes.txt'}'.")  # fmt: skip
-    arrays = [_load(file, names) for file in files]
-    n_frames = np.array([len(array) for array in arrays])
-    scores = np.zeros((len(arrays), len(names), n_frames.max()), dtype=np.float32)
-    for clip, array in enumerate(arrays):
-        scores[clip, :, : len(array)] = array.T
-    return assemble(
-        folder,
-        [file.name[: -len(file.suffix)] for file in files],
-        torch.from_numpy(scores),
-        torch.from_numpy(even_edges(hop, int(n_frames.max())))[None],
-        torch.from_numpy(n_frames),
-        names,
-        load_references(references),
-        load_durations(durations),
-        subset,
+    format: Literal["npy"] = "npy"
+    looks_like: ClassVar[str] = (
+        "a folder of .npy arrays [frame, class], one named after each clip, read with hop and classes"
     )
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Returns whether this is a folder with ``.npy`` files, but not of shards."""
+        if not path.is_dir() or (path / "meta.json").is_file():
+            return False
+        return any(file.suffix.lower() in SUFFIXES and file.name[0] != "." for file in path.iterdir())
+
+    def read(self, path: Path, given: Given) -> ScoreSet:
+        """Reads a folder of arrays.
+
+        Args:
+            path: folder of ``.npy`` files named by the clips' stems, floating point ``[frame, class]``.
+            given: the hop is needed; ``classes`` are the names of the columns, those in the file ``classes.txt`` of the
+                folder when None.
+
+        Returns:
+            Clips sorted by name, on shared frame edges that are multiples of the hop.
+
+        Raises:
+            UserError: hop or classes are missing, an array cannot be used, or clips or classes differ from the
+                references'.
+        """
+        files = list_files(path, SUFFIXES)
+        if given.hop is None:
+            raise UserError(
+                f"The arrays in '{path}' do not tell their frame length; give it as hop in seconds, such as 0.02."
+            )
+        hop, listed = check_hop(given.hop), path / "classes.txt"
+        names = read_classes(listed if given.classes is None and listed.is_file() else given.classes)
+        if names is None:
+            raise UserError(f"The arrays in '{path}' do not name their classes; give classes, or put one name a line "
+                            f"into '{listed}'.")  # fmt: skip
+        arrays = [_load(file, names) for file in files]
+        edges = even_edges(hop, max(len(array) for array in arrays)).numpy()[None]
+        return assemble_files(path, files, arrays, edges, names, given)
 
 
 def _load(file: Path, names: Sequence[str]) -> np.ndarray:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 
-from rl_postproc.errors import UserError, suggest
+from rl_postproc.data.frames import check_hop, even_edges
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clips import (
     ClipTable,
     align,
@@ -24,87 +27,85 @@ from rl_postproc.formats.clips import (
 )
 from rl_postproc.formats.detections import SUFFIXES, Detections, Point, collect_detections, read_points, threshold_of
 from rl_postproc.formats.events_tsv import COLUMNS
-from rl_postproc.formats.folder import check_hop, even_edges, first_line, list_files, read_classes
-from rl_postproc.formats.grid import infer_hop, to_frames
-from rl_postproc.scores import ScoreSet
+from rl_postproc.formats.folder import first_line, list_files, read_classes
+from rl_postproc.formats.infer_hop import infer_hop, to_frames
+from rl_postproc.utils.errors import UserError, suggest
 
-DESCRIPTION = "a folder of event tables (filename, onset, offset, event_label), one for each threshold in their names"
 CLIPPED = 5e-4
 """Seconds within which an offset off the frame grid is taken for the end of its clip."""
 
 
-def recognises(path: str | Path) -> bool:
-    """Returns whether this is a folder of event tables with a threshold in their names."""
-    path = Path(path)
-    if not path.is_dir():
-        return False
-    line = first_line(path, SUFFIXES)
-    fields = [field.strip().lower() for field in line.split("\t" if "\t" in line else ",")]
-    if "filename" in fields:
-        return {"onset", "offset", "event_label"} <= set(fields)
-    if len(fields) != len(COLUMNS) or threshold_of(list_files(path, SUFFIXES)[0]) is None:
-        return False
-    try:
-        return float(fields[1]) <= float(fields[2])  # no header: the columns stand in their usual order
-    except ValueError:
-        return False
+class OperatingPoints(Format):
+    """Tables of detections at several thresholds, as psds_eval users have them.
 
-
-def read(
-    path: str | Path,
-    *,
-    references: str | Path | None = None,
-    durations: str | Path | None = None,
-    classes: Sequence[str] | str | Path | None = None,
-    hop: float | None = None,
-    subset: bool = False,
-) -> ScoreSet:
-    """Rebuilds frame-level scores from the detections at several thresholds.
-
-    Thresholding the result with ``score > threshold`` gives each table's active frames again: a frame active up to the
-    k-th threshold scores midway between it and the next one, below the first midway to 0, above the last midway to 1.
-    A detection of zero length has no frame. What lies beyond its clip's duration is cut.
-
-    Args:
-        path: folder of tables; a table's threshold is the last number in its name (``predictions_th_0.05.tsv``).
-        references: table of reference events, or folder of one file a clip.
-        durations: table of clip durations; a clip ends with the last frame of any detection without it.
-        classes: names of all classes, needed where one is referenced but never detected; else those detected, sorted.
-        hop: frame length in seconds; told from the event times when None.
-        subset: whether to keep only the clips in both references and durations, where these differ.
-
-    Returns:
-        Clips sorted by name, on shared frame edges that are multiples of the hop. Without references and durations
-        they are the clips that any table names.
-
-    Raises:
-        UserError: a table cannot be used, thresholds repeat, times lie off the frame grid,
-            or a frame is active at a threshold and not at the next lower one.
+    Thresholding the scores that are rebuilt from them with ``score > threshold`` gives each table's active frames again:
+    a frame active up to the k-th threshold scores midway between it and the next one, below the first midway to 0, above
+    the last midway to 1. A table's threshold is the last number in its name (``predictions_th_0.05.tsv``). A detection of
+    zero length has no frame. What lies beyond its clip's duration is cut.
     """
-    folder = Path(path)
-    listed, lengths = load_references(references), load_durations(durations)
-    points = read_points(folder)
-    clip_ids, others = _list_clips(points, listed, lengths, subset)
-    names = read_classes(classes) or sorted({row.label for point in points for row in point.rows if row.label})
-    found = collect_detections(points, clip_ids, others, names)
-    if not len(found.point):
-        raise UserError(f"No table in '{folder}' holds a detection of a listed clip; give the detector's output.")
-    if listed is not None and classes is None:
-        _refuse_silent_classes(listed, set(clip_ids), names, folder)
-    ends = None
-    if lengths is not None:
-        partner = match_names(clip_ids, lengths.clips)
-        ends = np.array([lengths.seconds[partner[clip]] for clip in clip_ids])
-    start, stop, hop = _frames(found, ends, hop, points)
-    width = int(max(stop.max(), 1))
-    n_frames = np.full(len(clip_ids), width)
-    if ends is not None:
-        n_frames = np.clip(np.ceil(ends / hop - 1e-6).astype(np.int64), 1, width)
-        width = int(n_frames.max())
-    level = _levels(found, start, stop, (len(clip_ids), len(names), width), points)
-    scores = torch.from_numpy(_values(points)[level])
-    edges = torch.from_numpy(even_edges(hop, width))[None]
-    return assemble(folder, clip_ids, scores, edges, torch.from_numpy(n_frames), names, listed, lengths, True)
+
+    format: Literal["operating_points"] = "operating_points"
+    looks_like: ClassVar[str] = (
+        "a folder of event tables (filename, onset, offset, event_label), one for each threshold in their names"
+    )
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Returns whether this is a folder of event tables with a threshold in their names."""
+        if not path.is_dir():
+            return False
+        line = first_line(path, SUFFIXES)
+        fields = [field.strip().lower() for field in line.split("\t" if "\t" in line else ",")]
+        if "filename" in fields:
+            return {"onset", "offset", "event_label"} <= set(fields)
+        if len(fields) != len(COLUMNS) or threshold_of(list_files(path, SUFFIXES)[0]) is None:
+            return False
+        try:
+            return float(fields[1]) <= float(fields[2])  # no header: the columns stand in their usual order
+        except ValueError:
+            return False
+
+    def read(self, path: Path, given: Given) -> ScoreSet:
+        """Rebuilds frame-level scores from a folder of tables.
+
+        Args:
+            path: the folder.
+            given: ``classes`` are needed where one is referenced but never detected; else they are those detected,
+                sorted. The hop is told from the event times when None. ``subset`` keeps only the clips in both references
+                and durations, where these differ.
+
+        Returns:
+            Clips sorted by name, on shared frame edges that are multiples of the hop. Without references and durations
+            they are the clips that any table names.
+
+        Raises:
+            UserError: a table cannot be used, thresholds repeat, times lie off the frame grid,
+                or a frame is active at a threshold and not at the next lower one.
+        """
+        listed, lengths = load_references(given.references), load_durations(given.durations)
+        points = read_points(path)
+        clip_ids, others = _list_clips(points, listed, lengths, given.subset)
+        detected = sorted({row.label for point in points for row in point.rows if row.label})
+        names = read_classes(given.classes) or detected
+        found = collect_detections(points, clip_ids, others, names)
+        if not len(found.point):
+            raise UserError(f"No table in '{path}' holds a detection of a listed clip; give the detector's output.")
+        if listed is not None and given.classes is None:
+            _refuse_silent_classes(listed, set(clip_ids), names, path)
+        ends = None
+        if lengths is not None:
+            partner = match_names(clip_ids, lengths.clips)
+            ends = np.array([lengths.seconds[partner[clip]] for clip in clip_ids])
+        start, stop, hop = _frames(found, ends, given.hop, points)
+        width = int(max(stop.max(), 1))
+        n_frames = np.full(len(clip_ids), width)
+        if ends is not None:
+            n_frames = np.clip(np.ceil(ends / hop - 1e-6).astype(np.int64), 1, width)
+            width = int(n_frames.max())
+        level = _levels(found, start, stop, (len(clip_ids), len(names), width), points)
+        scores = torch.from_numpy(_values(points)[level])
+        edges = even_edges(hop, width)[None]
+        return assemble(path, clip_ids, scores, edges, torch.from_numpy(n_frames), names, listed, lengths, True)
 
 
 def _list_clips(

@@ -4,78 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 
-from rl_postproc.errors import UserError, suggest
-from rl_postproc.files import write_text
-from rl_postproc.formats.clips import assemble, load_durations, load_references, without_audio_suffix
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.base import Format, Given
+from rl_postproc.formats.clips import assemble_files, without_audio_suffix
 from rl_postproc.formats.folder import first_line, list_files, read_classes
-from rl_postproc.scores import ScoreSet
+from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.utils.files import write_text
 
-DESCRIPTION = "a folder of score tables (onset, offset, one column a class), one named after each clip"
 SUFFIXES = (".tsv",)
 GAP = 1e-6
 """Seconds by which a frame may begin beside the end of the one before: the resolution of event times."""
 
 
-def recognises(path: str | Path) -> bool:
-    """Returns whether this is a folder of score tables."""
-    path = Path(path)
-    fields = first_line(path, SUFFIXES).split("\t") if path.is_dir() else []
-    return len(fields) > 2 and _is_header(fields) and "filename" not in [field.lower() for field in fields]
+class SedScores(Format):
+    """Score files of sed_scores_eval, one table a clip."""
 
-
-def read(
-    path: str | Path,
-    *,
-    references: str | Path | None = None,
-    durations: str | Path | None = None,
-    classes: Sequence[str] | str | Path | None = None,
-    hop: float | None = None,
-    subset: bool = False,
-) -> ScoreSet:
-    """Reads a folder of score tables.
-
-    Args:
-        path: folder of ``.tsv`` files named by the clips' stems.
-        references: table of reference events, or folder of one file a clip.
-        durations: table of clip durations; a clip ends with its last frame without it.
-        classes: the classes to keep, in this order; all, in the order of the first file, when None.
-        hop: must be None, because the files hold the frame edges.
-        subset: whether references and durations may list clips without scores.
-
-    Returns:
-        Clips sorted by name. The frame edges are shared where all clips agree as far as they go.
-
-    Raises:
-        UserError: a file has the wrong columns, a score outside [0, 1], or frames that do not follow one another; or
-            clips or classes differ from the references'.
-    """
-    folder = Path(path)
-    if hop is not None:
-        raise UserError(f"The score files in '{folder}' hold their own frame edges; leave out the hop of {hop} s.")
-    files = list_files(folder, SUFFIXES)
-    names, _ = _split(files[0])
-    tables = [_read_table(file, names) for file in files]
-    kept = _keep(read_classes(classes), names, folder)
-    n_frames = np.array([len(table) for table in tables])
-    scores = np.zeros((len(tables), len(kept), n_frames.max()), dtype=np.float32)
-    for clip, table in enumerate(tables):
-        scores[clip, :, : len(table)] = table.T[2:][kept]
-    edges = _common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
-    return assemble(
-        folder,
-        [file.name[: -len(file.suffix)] for file in files],
-        torch.from_numpy(scores),
-        torch.from_numpy(edges),
-        torch.from_numpy(n_frames),
-        [names[i] for i in kept],
-        load_references(references),
-        load_durations(durations),
-        subset,
+    format: Literal["sed_scores"] = "sed_scores"
+    looks_like: ClassVar[str] = (
+        "a folder of score tables (onset, offset, one column a class), one named after each clip"
     )
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Returns whether this is a folder of score tables."""
+        fields = first_line(path, SUFFIXES).split("\t") if path.is_dir() else []
+        return len(fields) > 2 and _is_header(fields) and "filename" not in [field.lower() for field in fields]
+
+    def read(self, path: Path, given: Given) -> ScoreSet:
+        """Reads a folder of score tables.
+
+        Args:
+            path: folder of ``.tsv`` files named by the clips' stems.
+            given: ``classes`` are those to keep, in this order; all, in the order of the first file, when None. The hop
+                must be None, because the files hold the frame edges.
+
+        Returns:
+            Clips sorted by name. The frame edges are shared where all clips agree as far as they go.
+
+        Raises:
+            UserError: a file has the wrong columns, a score outside [0, 1], or frames that do not follow one another; or
+                clips or classes differ from the references'.
+        """
+        if given.hop is not None:
+            raise UserError(
+                f"The score files in '{path}' hold their own frame edges; leave out the hop of {given.hop} s."
+            )
+        files = list_files(path, SUFFIXES)
+        names, _ = _split(files[0])
+        tables = [_read_table(file, names) for file in files]
+        kept = _keep(read_classes(given.classes), names, path)
+        edges = _common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
+        return assemble_files(path, files, [table[:, 2:][:, kept] for table in tables], edges,
+                              [names[i] for i in kept], given)  # fmt: skip
 
 
 def write(score_set: ScoreSet, folder: str | Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from rl_postproc.errors import UserError
+from rl_postproc.utils.errors import UserError, suggest
 
 ARRAY_SUFFIXES = (".pt", ".pth", ".npy", ".npz", ".h5", ".hdf5")
 SCORES = ("scores", "predictions", "clipwise_output", "probabilities", "output")
@@ -34,11 +34,16 @@ class TagArrays(NamedTuple):
     classes: list[str] | None = None
 
 
-def read_arrays(path: Path) -> TagArrays:
+def read_arrays(path: Path, scores: str | None = None, references: str | None = None) -> TagArrays:
     """Reads the arrays of a file by its suffix.
 
+    Args:
+        path: the file.
+        scores: name of the array of probabilities in an archive; told by the usual names when None.
+        references: name of the array of reference tags, likewise.
+
     Raises:
-        UserError: the file is missing, damaged, holds Python objects, or no array ``[clip, tag]``.
+        UserError: the file is missing, damaged, holds Python objects, no array ``[clip, tag]``, or none of a given name.
     """
     suffix = path.suffix.lower()
     try:
@@ -61,9 +66,11 @@ def read_arrays(path: Path) -> TagArrays:
             raise UserError(f"'{path}' holds Python objects, which are never loaded; save the plain array.") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"'{path}' is not a whole {suffix} file ({reason}); save it again.") from error
-    if not isinstance(content, Mapping):
-        return TagArrays(_matrix(content, str(path)))
-    return _from_names(content, path)
+    if isinstance(content, Mapping):
+        return _from_names({str(name): value for name, value in content.items()}, path, scores, references)
+    if scores or references:
+        raise UserError(f"'{path}' holds one array without a name; leave out the name '{scores or references}'.")
+    return TagArrays(_matrix(content, str(path)))
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
@@ -76,14 +83,17 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
         return {name: np.asarray(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
 
 
-def _from_names(content: Mapping[Any, Any], path: Path) -> TagArrays:
+def _from_names(arrays: Mapping[str, Any], path: Path, scores: str | None, references: str | None) -> TagArrays:
     """Finds what each array of an archive is: by its name, or as the only one that can be meant."""
-    arrays = {str(name): value for name, value in content.items()}
+    for name in (scores, references):
+        if name is not None and name not in arrays:
+            raise UserError(f"'{path}' holds no array '{name}'{suggest(name, list(arrays))}.")
 
     def of(names: tuple[str, ...]) -> str | None:
-        return next((name for name in names if name in arrays), None)
+        return next((name for name in names if name in arrays and name not in (scores, references)), None)
 
-    scores, references = of(SCORES), of(REFERENCES)
+    references = references or of(REFERENCES)
+    scores = scores or of(SCORES)
     if scores is None:
         other = [name for name, value in arrays.items() if getattr(value, "ndim", 0) == 2 and name != references]
         scores = other[0] if len(other) == 1 else None

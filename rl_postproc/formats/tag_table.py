@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from rl_postproc.errors import UserError, suggest
 from rl_postproc.formats.clips import ClipTable, align
+from rl_postproc.utils.errors import UserError, suggest
 
 SEVERAL, ONE = "event_labels", ("event_label", "label")
 

@@ -8,83 +8,87 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 
-from rl_postproc.errors import UserError
-from rl_postproc.events import Events
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.folder import read_classes
 from rl_postproc.formats.tag_arrays import ARRAY_SUFFIXES, TagArrays, read_arrays
 from rl_postproc.formats.tag_table import read_tag_table
-from rl_postproc.scores import ScoreSet
+from rl_postproc.utils.errors import UserError
 
-DESCRIPTION = "one file with an array [clip, tag]: .pt, .npy, .npz or .h5"
 CLIP_SECONDS = 1.0
 """Nominal length of a clip, whose tags know no time."""
 
 
-def recognises(path: str | Path) -> bool:
-    """Returns whether this is one file of a kind that holds arrays."""
-    path = Path(path)
-    return path.is_file() and path.suffix.lower() in ARRAY_SUFFIXES
+class Tags(Format):
+    """Tags of whole clips, one array of clips by tags."""
 
+    format: Literal["tags"] = "tags"
+    looks_like: ClassVar[str] = "one file with an array [clip, tag]: .pt, .npy, .npz or .h5"
+    array: str | None = Field(
+        None, description="name of the array of probabilities in an archive, unless it has a usual one such as scores"
+    )
+    references_array: str | None = Field(
+        None, description="name of the array of reference tags in an archive, unless it has a usual one such as target"
+    )
 
-def read(
-    path: str | Path,
-    *,
-    references: str | Path | None = None,
-    durations: str | Path | None = None,
-    classes: Sequence[str] | str | Path | None = None,
-    hop: float | None = None,
-    subset: bool = False,
-) -> ScoreSet:
-    """Reads tag probabilities as a score set with one frame a clip.
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Returns whether this is one file of a kind that holds arrays."""
+        return path.is_file() and path.suffix.lower() in ARRAY_SUFFIXES
 
-    Args:
-        path: file with the probabilities ``[clip, tag]``; in an archive the array ``scores`` (or ``predictions``,
-            ``clipwise_output``), and where they exist ``clip_ids`` and ``classes``.
-        references: file with the reference tags ``[clip, tag]`` of 0 and 1 in the same order (in an archive
-            ``references``, ``target`` or ``labels``), or a table of labels (``.tsv``, ``.csv``, ``.txt``), see
-            `rl_postproc.formats.tag_table`. When None, those in the score file, if any.
-        durations: not used by tags.
-        classes: names of the tags, or the path of a text file with one name a line; from the score file or
-            ``classes.txt`` beside it when None, else numbered.
-        hop: not used by tags.
-        subset: whether a table of labels may list clips without scores.
+    def read(self, path: Path, given: Given) -> ScoreSet:
+        """Reads tag probabilities as a score set with one frame a clip.
 
-    Returns:
-        Clips in the order of the file. Clips and tags without names are numbered.
+        Args:
+            path: file with the probabilities ``[clip, tag]``; in an archive the array ``scores`` (or ``predictions``,
+                ``clipwise_output``), and where they exist ``clip_ids`` and ``classes``.
+            given: ``references`` are a file with the reference tags ``[clip, tag]`` of 0 and 1 in the same order (in an
+                archive ``references``, ``target`` or ``labels``), or a table of labels (``.tsv``, ``.csv``, ``.txt``), see
+                `rl_postproc.formats.tag_table`; when None, those in the score file, if any. ``classes`` come from the
+                score file or ``classes.txt`` beside it when None, else the tags are numbered. ``subset`` lets a table of
+                labels list clips without scores. Tags have neither durations nor a hop.
 
-    Raises:
-        UserError: a file cannot be used, shapes or names do not fit, or durations or a hop are given.
-    """
-    path = Path(path)
-    if not recognises(path):
-        raise UserError(f"'{path}' holds no .npy, .npz, .pt or .h5 array [clip, tag]; give the file of the scores.")
-    if durations is not None or hop is not None:
-        raise UserError(f"'{path}' holds tags of whole clips, which have no times; leave out durations and hop.")
-    found = read_arrays(path)
-    if found.scores is None:
-        raise UserError(f"'{path}' holds no array called scores, predictions or clipwise_output; rename the array "
-                        "of the probabilities to scores.")  # fmt: skip
-    scores = found.scores.float()
-    n_clips, n_tags = scores.shape
-    names, given = _class_names(path, classes, found, n_tags)
-    clip_ids = found.clip_ids
-    if clip_ids is not None and len(clip_ids) != n_clips:
-        raise UserError(f"'{path}' names {len(clip_ids)} clips for an array {[n_clips, n_tags]}; give one name a row.")
-    wanted = found.references
-    if references is not None and Path(references).suffix.lower() in ARRAY_SUFFIXES:
-        wanted = _reference_array(Path(references))
-    elif references is not None:
-        if not given:
+        Returns:
+            Clips in the order of the file. Clips and tags without names are numbered.
+
+        Raises:
+            UserError: a file cannot be used, shapes or names do not fit, or durations or a hop are given.
+        """
+        if not self.recognises(path):
+            raise UserError(f"'{path}' holds no .npy, .npz, .pt or .h5 array [clip, tag]; give the file of the scores.")
+        if given.durations is not None or given.hop is not None:
+            raise UserError(f"'{path}' holds tags of whole clips, which have no times; leave out durations and hop.")
+        references = None if given.references is None else Path(given.references)
+        found = read_arrays(path, self.array, self.references_array if references is None else None)
+        if found.scores is None:
+            raise UserError(f"'{path}' holds no array called scores, predictions or clipwise_output; name the array "
+                            "of the probabilities with the option array.")  # fmt: skip
+        scores = found.scores.float()
+        n_clips, n_tags = scores.shape
+        names, named = _class_names(path, given.classes, found, n_tags)
+        clip_ids = found.clip_ids
+        if clip_ids is not None and len(clip_ids) != n_clips:
             raise UserError(
-                f"The tags in '{path}' have no names to find the labels of '{references}' by; give classes."
+                f"'{path}' names {len(clip_ids)} clips for an array {[n_clips, n_tags]}; give one name a row."
             )
-        clip_ids, wanted = read_tag_table(references, names, clip_ids, n_clips, path, subset)
-    if wanted is not None:
-        wanted = _checked(wanted, (n_clips, n_tags), references or path, path)
-    return score_set_of_tags(scores, wanted, clip_ids, names)
+        wanted = found.references
+        if references is not None and references.suffix.lower() in ARRAY_SUFFIXES:
+            wanted = _reference_array(references, self.references_array)
+        elif references is not None:
+            if not named:
+                raise UserError(
+                    f"The tags in '{path}' have no names to find the labels of '{references}' by; give classes."
+                )
+            clip_ids, wanted = read_tag_table(references, names, clip_ids, n_clips, path, given.subset)
+        if wanted is not None:
+            wanted = _checked(wanted, (n_clips, n_tags), references or path, path)
+        return score_set_of_tags(scores, wanted, clip_ids, names)
 
 
 def score_set_of_tags(
@@ -133,12 +137,14 @@ def _class_names(
     return names, True
 
 
-def _reference_array(path: Path) -> torch.Tensor:
-    """Returns the one array of a reference file, or the one of several that is called by a name for references."""
-    found = read_arrays(path)
+def _reference_array(path: Path, name: str | None) -> torch.Tensor:
+    """Returns the one array of a reference file, or the one of several that has the name, or one for references."""
+    found = read_arrays(path, references=name)
     array = found.scores if found.references is None else found.references
     if array is None:
-        raise UserError(f"'{path}' holds no array called references, target or labels; rename the reference tags so.")
+        raise UserError(
+            f"'{path}' holds no array called references, target or labels; name it with the option references_array."
+        )
     return array
 
 

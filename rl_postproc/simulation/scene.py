@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rl_postproc.simulate_profiles import ClassProfile
+from rl_postproc.simulation.profiles import ClassProfile
 
 SHORTEST_EVENT = 0.25
 """Shortest reference event in seconds, as in DESED."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rl_postproc.errors import UserError
+from rl_postproc.utils.errors import UserError
 
 
 @contextmanager

@@ -11,6 +11,10 @@ class UserError(Exception):
     """
 
 
+class UnknownNameError(UserError):
+    """A name that no stage, metric, agent, … here has; a plug-in may have it."""
+
+
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
     """Returns ``"; did you mean 'x'"`` for a misspelt name, or the list of known names."""
     import difflib

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rl_postproc.errors import UserError, suggest
-
-DECIMALS = 6
-"""Event times are written, and therefore scored, with this many decimals of a second."""
+from rl_postproc.utils.errors import UserError, suggest
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,7 @@ class Events:
         label: index into ``classes``, int64 ``[event]``.
         onset: seconds, float64 ``[event]``.
         offset: seconds, float64 ``[event]``, never before the onset.
+        confidence: in [0, 1], float32 ``[event]``, where a decoder gave one; 1 elsewhere.
     """
 
     clip_ids: tuple[str, ...]
@@ -32,6 +30,7 @@ class Events:
     label: torch.Tensor
     onset: torch.Tensor
     offset: torch.Tensor
+    confidence: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.clip)
@@ -45,8 +44,10 @@ class Events:
         label: torch.Tensor,
         onset: torch.Tensor,
         offset: torch.Tensor,
+        confidence: torch.Tensor | None = None,
     ) -> Events:
-        """Builds the sorted table from unsorted columns of equal length."""
+        """Builds the sorted table from unsorted columns of equal length; without confidences each is 1."""
+        confidence = torch.ones_like(onset) if confidence is None else confidence
         order = torch.arange(len(clip), device=clip.device)
         for column in (offset, onset, label, clip):
             order = order[torch.argsort(column[order], stable=True)]
@@ -57,6 +58,7 @@ class Events:
             label[order].long(),
             onset[order].double(),
             offset[order].double(),
+            confidence[order].float(),
         )
 
     @classmethod
@@ -94,7 +96,7 @@ class Events:
             torch.tensor(offset, dtype=torch.float64),
         )
 
-    def rows(self) -> list[tuple[str, float, float, str]]:
+    def to_rows(self) -> list[tuple[str, float, float, str]]:
         """Returns rows ``(clip_id, onset, offset, label)``."""
         return [
             (self.clip_ids[c], on, off, self.classes[k])
@@ -123,6 +125,7 @@ class Events:
             self.label[keep],
             self.onset[keep],
             self.offset[keep],
+            self.confidence[keep],
         )
 
     def to(self, device: torch.device | str) -> Events:
@@ -134,10 +137,5 @@ class Events:
             self.label.to(device),
             self.onset.to(device),
             self.offset.to(device),
+            self.confidence.to(device),
         )
-
-
-def concatenate(parts: Sequence[Events], clip_ids: Sequence[str]) -> Events:
-    """Joins tables over the same classes into one whose clips are ``clip_ids``."""
-    rows = [row for part in parts for row in part.rows()]
-    return Events.from_rows(rows, clip_ids, parts[0].classes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rl_postproc.errors import UserError
-from rl_postproc.events import Events
+from rl_postproc.data.events import Events
 from rl_postproc.formats.clips import align, load_durations, load_references, match_names
 from rl_postproc.formats.events_tsv import collect_references, read_events
+from rl_postproc.utils.errors import UserError
 
 
 def read_event_pair(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import torch
 
-from rl_postproc.errors import UserError
-from rl_postproc.events import DECIMALS, Events
+from rl_postproc.data.arrays import Row, events_of, seconds_of, stack_arrays
+from rl_postproc.data.events import Events
+from rl_postproc.data.frames import Frames, even_edges
+from rl_postproc.utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,41 @@ class ScoreSet:
         scores = torch.where(valid[:, None], scores, scores.new_zeros(()))
         return cls(scores.contiguous(), n_frames, edges, durations, clip_ids, classes, references)
 
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, Any],
+        *,
+        hop: float,
+        classes: Sequence[str],
+        references: Events | Iterable[Row] | None = None,
+        durations: Mapping[str, float] | None = None,
+    ) -> ScoreSet:
+        """Builds the set from arrays of one's own, on evenly spaced frames that begin at 0 s.
+
+        Args:
+            arrays: probabilities by clip id, ``[frame, class]``: NumPy arrays, tensors, or lists of lists.
+            hop: frame length in seconds.
+            classes: one name a column.
+            references: events, or rows ``(clip_id, onset, offset, label)`` with times in seconds; clips without a row
+                have none. Needed to tune and to evaluate, not to apply.
+            durations: length of every clip in seconds; a clip ends with its last frame when None.
+
+        Raises:
+            UserError: a shape, class, clip, time or probability does not fit.
+
+        Example:
+            >>> arrays = {"a": [[0.1, 0.0], [0.9, 0.2], [0.8, 0.1]], "b": [[0.0, 0.7], [0.1, 0.6]]}
+            >>> rows = [("a", 0.5, 1.5, "Cat"), ("b", 0.0, 1.0, "Dog")]
+            >>> scores = ScoreSet.from_arrays(arrays, hop=0.5, classes=["Cat", "Dog"], references=rows)
+            >>> scores.scores.shape, scores.n_frames.tolist(), scores.durations.tolist()
+            (torch.Size([2, 2, 3]), [3, 2], [1.5, 1.0])
+        """
+        stacked, n_frames = stack_arrays(arrays, classes)
+        clip_ids, edges = tuple(arrays), even_edges(hop, stacked.shape[2])
+        events, seconds = events_of(references, clip_ids, tuple(classes)), seconds_of(durations, clip_ids)
+        return cls.build(stacked, edges, clip_ids, classes, n_frames, seconds, events)
+
     @property
     def n_clips(self) -> int:
         """Number of clips."""
@@ -124,7 +163,7 @@ class ScoreSet:
         """Device of the scores."""
         return self.scores.device
 
-    @property
+    @cached_property
     def hop(self) -> float:
         """Median frame length in seconds, by which parameters in seconds become frames."""
         return round(float(self.edges.diff(dim=1).median()), 9)
@@ -134,20 +173,22 @@ class ScoreSet:
         """Frames that exist, bool ``[clip, frame]``."""
         return torch.arange(self.width, device=self.device) < self.n_frames[:, None]
 
-    def onset_times(self, clips: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-        """Returns the onset in seconds of events that begin with the given frames of the given clips.
+    @property
+    def frames(self) -> Frames:
+        """Where the frames of all tracks (clip-major, then class) lie."""
+        return self.frames_of(slice(0, self.n_clips))
 
-        That is the frame's left edge, rounded to the decimals of the exported file, so that what is scored is what is
-        written. Clips and frames are int64 and broadcast; the result is float64.
-        """
-        return self._edge(clips, frames).round(decimals=DECIMALS)
+    def frames_of(self, clips: slice) -> Frames:
+        """Returns where the frames of the tracks of consecutive clips lie."""
+        n = self.n_classes
+        edges = self.edges if len(self.edges) == 1 else self.edges[clips].repeat_interleave(n, 0)
+        n_frames, durations = (x[clips].repeat_interleave(n) for x in (self.n_frames, self.durations))
+        return Frames(n_frames, self.hop, edges, durations)
 
-    def offset_times(self, clips: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-        """Returns the offset in seconds of events whose last active frames are given: right edge or clip's end."""
-        return torch.minimum(self._edge(clips, frames + 1), self.durations[clips]).round(decimals=DECIMALS)
-
-    def _edge(self, clips: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-        return self.edges[clips if len(self.edges) > 1 else torch.zeros_like(clips), edges]
+    @property
+    def clip_frames(self) -> Frames:
+        """Where the frames of the clips lie, with clips in the place of tracks."""
+        return Frames(self.n_frames, self.hop, self.edges, self.durations)
 
     def require_references(self) -> Events:
         """Returns the reference events.
@@ -182,20 +223,3 @@ class ScoreSet:
             durations=self.durations.to(device),
             references=None if self.references is None else self.references.to(device),
         )
-
-
-def fold_of_clips(clip_ids: Sequence[str], n_folds: int = 5) -> torch.Tensor:
-    """Assigns clips to folds by the held-out protocol.
-
-    Clip ids are sorted; ``numpy.random.default_rng(0).permutation(n_clips) % n_folds`` gives the fold of each.
-
-    Returns:
-        Fold of each clip in the order given, int64 ``[clip]``.
-    """
-    import numpy as np
-
-    order = sorted(range(len(clip_ids)), key=lambda i: clip_ids[i])
-    fold = np.random.default_rng(0).permutation(len(clip_ids)) % n_folds
-    result = torch.empty(len(clip_ids), dtype=torch.int64)
-    result[torch.tensor(order)] = torch.from_numpy(fold)
-    return result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rl_postproc.errors import UserError
-from rl_postproc.events import DECIMALS
+from rl_postproc.data.frames import DECIMALS
+from rl_postproc.utils.errors import UserError
 
 TOLERANCE = 0.02
 """Distance from the grid, in frames, at which a time still counts as a frame edge."""

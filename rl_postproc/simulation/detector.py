@@ -9,8 +9,9 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import expit
 
-from rl_postproc.simulate_profiles import ClassProfile
-from rl_postproc.simulate_scene import Scene
+from rl_postproc.simulation.flaws import Flaws
+from rl_postproc.simulation.profiles import ClassProfile
+from rl_postproc.simulation.scene import Scene
 
 _BURSTS = 4
 """Largest number of bursts of one class in 10 s."""
@@ -20,18 +21,6 @@ _DROPOUTS = 6
 
 _TAILS = 2.5
 """Degrees of freedom of the jitter: most boundaries are close, a few are far off, as with real detectors."""
-
-
-@dataclass(frozen=True)
-class Flaws:
-    """How strong each flaw of the detector is; 1 is a DESED-like detector, 0 is none."""
-
-    drift: float = 1.0
-    false_alarms: float = 1.0
-    dropouts: float = 1.0
-    smear: float = 1.0
-    noise: float = 1.0
-    misses: float = 1.0
 
 
 @dataclass(frozen=True)

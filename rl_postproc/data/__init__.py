@@ -1,0 +1,1 @@
+"""Score sets, events, and folds of clips."""

@@ -1,0 +1,24 @@
+"""Folds of clips: the held-out protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+def fold_of_clips(clip_ids: Sequence[str], n_folds: int = 5) -> torch.Tensor:
+    """Assigns clips to folds by the held-out protocol.
+
+    Clip ids are sorted; ``numpy.random.default_rng(0).permutation(n_clips) % n_folds`` gives the fold of each.
+
+    Returns:
+        Fold of each clip in the order given, int64 ``[clip]``.
+    """
+    import numpy as np
+
+    order = sorted(range(len(clip_ids)), key=lambda i: clip_ids[i])
+    fold = np.random.default_rng(0).permutation(len(clip_ids)) % n_folds
+    result = torch.empty(len(clip_ids), dtype=torch.int64)
+    result[torch.tensor(order)] = torch.from_numpy(fold)
+    return result

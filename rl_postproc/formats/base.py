@@ -1,0 +1,78 @@
+"""What a format of scores is: a class that tells its files from others' and reads them into a score set."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.registry import Registered
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller tells about scores in any format: the keywords of `rl_postproc.formats.read_scores`; see there."""
+
+    references: str | Path | None = None
+    durations: str | Path | None = None
+    classes: Sequence[str] | str | Path | None = None
+    hop: float | None = None
+    subset: bool = False
+
+
+class Format(Registered, ABC):
+    """A way in which scores lie on disk.
+
+    The fields of a subclass are its own options, which reach configs, the command line and the keywords of
+    `read_scores`; `looks_like`, `recognises` and `read` are required.
+
+    Example:
+        One class in one file is a new format::
+
+            class OurArrays(Format):
+                "One array a clip, as our detector saves it."
+
+                format: Literal["our_arrays"] = "our_arrays"
+                looks_like: ClassVar[str] = "a folder of .arr files, one a clip"
+                scale: float = Field(1.0, description="what the arrays are divided by")
+
+                @classmethod
+                def recognises(cls, path: Path) -> bool:
+                    return path.is_dir() and any(path.glob("*.arr"))
+
+                def read(self, path: Path, given: Given) -> ScoreSet:
+                    ...
+    """
+
+    noun: ClassVar[str] = "format"
+    rooms: ClassVar[tuple[str, ...]] = ("rl_postproc.formats",)
+
+    format: str
+    looks_like: ClassVar[str]
+    """What lies there in this format, in half a sentence; said where no format recognises a path."""
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, path: Path) -> bool:
+        """Returns whether what lies there looks like this format, without reading it all.
+
+        False where nothing lies, and for what another format holds: a path that several formats recognise is refused.
+        """
+
+    @abstractmethod
+    def read(self, path: Path, given: Given) -> ScoreSet:
+        """Reads the scores.
+
+        Args:
+            path: file or folder of the scores.
+            given: what the caller tells beside it; what makes no sense for the format is refused, not left aside.
+
+        Returns:
+            The clips, on frame edges in seconds.
+
+        Raises:
+            UserError: a file cannot be used, or what is given does not fit it.
+        """

@@ -1,0 +1,47 @@
+"""Checked models from plain values, and what a rejected value is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from rl_postproc.utils.errors import UserError, suggest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def first_problem(error: ValidationError, model: type) -> str:
+    """Says the first problem of a rejected config in one sentence, with the key and a remedy."""
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        *parents, last = problem["loc"]
+        known = _fields_at(model, parents)
+        return f"unknown key '{key}'{suggest(str(last), known) if known else ''}."
+    message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    found = repr(problem["input"])
+    shown = f" is {found}" if len(found) <= 100 else ""
+    return f"'{key}'{shown}: {message}." if key else f"{message}."
+
+
+def _fields_at(model: type, path: Sequence[str | int]) -> list[str]:
+    """Returns the keys of the config model that a path of keys leads to, or none where it leads elsewhere."""
+    for key in path:
+        field = getattr(model, "model_fields", {}).get(key)
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), object)
+    return list(getattr(model, "model_fields", {}))
+
+
+def build(model: type[Model], values: dict[str, Any], where: str, context: dict[str, Any] | None = None) -> Model:
+    """Checks values against a config model; ``context`` is for its validators.
+
+    Raises:
+        UserError: the first problem, with its key and the place it came from.
+    """
+    try:
+        return model.model_validate(values, context=context)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_problem(error, model)}") from error

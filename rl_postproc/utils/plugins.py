@@ -1,0 +1,86 @@
+"""Plug-ins: modules of other packages and files of the user's own, imported so that their classes are known.
+
+Only what the user names is run: a plug-in is named on the command line, in a config, or by the entry point of a package
+that is installed. Files that come from others, such as a saved post-processor, never name one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import warnings
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from rl_postproc.utils.errors import UserError
+
+GROUP = "rl_postproc.plugins"
+"""Group of the entry points of installed packages; each names a module."""
+
+_installed_loaded = False
+
+
+def load_installed() -> None:
+    """Imports the modules that installed packages offer, once; one that fails is left out with a warning."""
+    global _installed_loaded
+    if _installed_loaded:
+        return
+    _installed_loaded = True
+    for point in entry_points(group=GROUP):
+        try:
+            point.load()
+        except Exception as error:  # a plug-in can raise anything, and must not take the rest along
+            package = point.dist.name if point.dist else "an installed package"
+            warnings.warn(
+                f"The plug-in '{point.name}' of {package} is left out: importing '{point.value}' failed "
+                f"({type(error).__name__}: {error}); mend it or uninstall {package}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+def load_plugins(names: Iterable[str], base: Path | None = None) -> None:
+    """Imports plug-ins by module name or file.
+
+    Args:
+        names: modules such as ``my_package.stages``, or Python files such as ``my_stage.py``.
+        base: folder from which files are looked for, and modules first; the working folder when None.
+
+    Raises:
+        UserError: one of them is not found or fails to import.
+    """
+    folder = Path(base or ".").resolve()
+    for name in names:
+        file = folder / name if name.endswith(".py") else folder / f"{name.replace('.', '/')}.py"
+        try:
+            if file.is_file():
+                _import_file(file)
+            elif name.endswith(".py"):
+                raise UserError(f"There is no plug-in file '{file}'; give its path, or the name of a module.")
+            else:
+                importlib.import_module(name)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"The plug-in '{name}' cannot be imported ({type(error).__name__}: {error}); mend it or leave it out."
+            ) from error
+
+
+def _import_file(file: Path) -> None:
+    """Imports a file under a name of its own, once."""
+    name = f"rl_postproc_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic looks annotations up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
