@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,18 +14,19 @@ from pydantic import (
     Field,
     PrivateAttr,
     SerializeAsAny,
-    ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from rl_postproc.errors import UserError, suggest
-from rl_postproc.metrics import EventBased, Metric, metric_types
-from rl_postproc.scores import ScoreSet
-from rl_postproc.simulate import SimulationConfig, simulate
-from rl_postproc.stack import Stack, first_problem
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics import EventBased, Macro, Metric, Objective
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.simulation.config import SimulationConfig
+from rl_postproc.utils.checked import build
+from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.plugins import load_plugins
 
-Model = TypeVar("Model", bound=BaseModel)
 DATA_VARIABLE = "RL_POSTPROC_DATA"
 
 
@@ -35,7 +37,9 @@ class DataConfig(BaseModel):
 
     simulated: SimulationConfig | None = Field(None, description="settings of the built-in simulated data set")
     scores: str | None = Field(None, description="folder of score files")
-    format: str = Field("auto", description="format of the score files")
+    format: str | dict[str, Any] = Field(
+        "auto", description="format of the score files: a name, or a mapping of format and its options"
+    )
     references: str | None = Field(None, description="TSV of reference events")
     durations: str | None = Field(None, description="TSV of clip lengths")
     root: str | None = Field(
@@ -62,6 +66,8 @@ class DataConfig(BaseModel):
             UserError: the files are missing or cannot be used.
         """
         if self.simulated is not None:
+            from rl_postproc.simulation.data_set import simulate
+
             return simulate(self.simulated)
         from rl_postproc.formats import read_scores
 
@@ -91,23 +97,36 @@ class TaskConfig(BaseModel):
     data: DataConfig = Field(default_factory=lambda: DataConfig.model_validate({"simulated": {}}))
     stack: list[dict[str, Any]] = Field(default_factory=lambda: Stack.default().to_config())
     metric: SerializeAsAny[Metric] = Field(default_factory=EventBased)
+    objective: SerializeAsAny[Objective] = Field(default_factory=Macro)
+    plugins: list[str] = Field(default_factory=list, description="modules, or files beside the config, to import first")
     _base: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plugins_first(cls, values: Any, info: ValidationInfo) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("plugins"), list):
+            base = (info.context or {}).get("base")
+            _as_value_error(lambda: load_plugins(map(str, values["plugins"]), base))
+        return values
 
     @field_validator("stack")
     @classmethod
     def _checked_stack(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        try:
-            return Stack.from_config(value).to_config()
-        except UserError as error:
-            raise ValueError(str(error)) from error
+        return _as_value_error(lambda: Stack.from_config(value).to_config())
 
     @field_validator("metric", mode="before")
     @classmethod
     def _built_metric(cls, value: Any) -> Any:
-        try:
-            return build_metric(value, "metric") if isinstance(value, dict) else value
-        except UserError as error:
-            raise ValueError(str(error)) from error
+        return (
+            _as_value_error(lambda: Metric.make({"metric": "event_based", **value}))
+            if isinstance(value, dict)
+            else value
+        )
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _built_objective(cls, value: Any) -> Any:
+        return _as_value_error(lambda: Objective.make(value)) if isinstance(value, dict | str) else value
 
     def load_data(self) -> ScoreSet:
         """Reads or simulates the score set."""
@@ -119,6 +138,15 @@ class TaskConfig(BaseModel):
 
 
 Task = TypeVar("Task", bound=TaskConfig)
+Value = TypeVar("Value")
+
+
+def _as_value_error(make: Callable[[], Value]) -> Value:
+    """Calls, with errors of the user's in the form that pydantic collects."""
+    try:
+        return make()
+    except UserError as error:
+        raise ValueError(str(error)) from error
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -171,33 +199,14 @@ def override(config: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     return config
 
 
-def build(model: type[Model], values: dict[str, Any], where: str) -> Model:
-    """Checks values against a config model.
-
-    Raises:
-        UserError: the first problem, with its key and the place it came from.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"{where}: {first_problem(error, model)}") from error
-
-
-def build_metric(values: dict[str, Any], where: str) -> Metric:
-    """Builds a metric from a mapping with the key ``metric``, its name (``event_based`` when missing), and its options.
-
-    Raises:
-        UserError: an unknown metric or option.
-    """
-    kinds, name = metric_types(), values.get("metric", "event_based")
-    if not isinstance(name, str) or name not in kinds:
-        raise UserError(f"{where}: unknown metric '{name}'{suggest(str(name), sorted(kinds))}.")
-    return build(kinds[name], values, where)
-
-
 def load_config(model: type[Task], path: str | Path, settings: list[str] | None = None) -> Task:
     """Reads, overrides and checks a config file; its relative paths start from its own folder."""
     path = Path(path)
-    config = build(model, override(read_yaml(path), settings or []), str(path))
-    config._base = path.resolve().parent
+    return build_config(model, override(read_yaml(path), settings or []), str(path), path.resolve().parent)
+
+
+def build_config(model: type[Task], values: dict[str, Any], where: str, base: Path | None = None) -> Task:
+    """Checks a config; its relative paths and plug-in files start from the folder ``base``."""
+    config = build(model, values, where, {"base": base})
+    config._base = base
     return config

@@ -1,14 +1,21 @@
-"""Metrics: additive counts per clip and class, and scores from their sums."""
+"""Metrics: additive counts per clip and class, scores of their sums, and the objectives that tuning maximises."""
 
-from rl_postproc.kinds import kinds_by_name
-from rl_postproc.metrics.base import Metric, PreparedMetric, Scored, f1, score_counts
-from rl_postproc.metrics.event_based import EventBased
-from rl_postproc.metrics.tagging import Tagging
+from rl_postproc.metrics.base import Counts, Metric, PreparedMetric, Score, total_counts
+from rl_postproc.metrics.event_based.metric import EventBased
+from rl_postproc.metrics.f1 import f1
+from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
+from rl_postproc.metrics.tagging.metric import Tagging
 
-
-def metric_types() -> dict[str, type[Metric]]:
-    """Returns every known metric by its name in configs, those of importing programs included."""
-    return kinds_by_name(Metric, "metric")
-
-
-__all__ = ["EventBased", "Metric", "PreparedMetric", "Scored", "Tagging", "f1", "metric_types", "score_counts"]
+__all__ = [
+    "Counts",
+    "EventBased",
+    "Linearisation",
+    "Macro",
+    "Metric",
+    "Objective",
+    "PreparedMetric",
+    "Score",
+    "Tagging",
+    "f1",
+    "total_counts",
+]

@@ -1,15 +1,39 @@
-"""What a metric is: additive counts per clip and class, and a score from their sums."""
+"""What a metric is: additive counts per clip and class, a score from their sums, and an oracle that certifies both."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
-from rl_postproc.scores import ScoreSet
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.registry import Registered
+
+Counts = Mapping[str, torch.Tensor]
+"""Additive counts by name, tensors of one shape, ``[clip, class]`` or, summed over clips, ``[class]``."""
+
+
+class CertificationError(RuntimeError):
+    """Our counts and an outside tool's differ: a defect of this package, never of the input."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of summed counts.
+
+    Attributes:
+        macro: mean over the classes whose score is defined, 0 where none is.
+        micro: score of the counts summed over all classes, 0 where it is not defined.
+        by_class: score of each class, NaN where it is not defined, float64 ``[class]``.
+    """
+
+    macro: float
+    micro: float
+    by_class: torch.Tensor
 
 
 class Intervals(NamedTuple):
@@ -31,73 +55,127 @@ class Intervals(NamedTuple):
     weight: torch.Tensor
 
 
-@dataclass(frozen=True)
-class Scored:
-    """F1 from summed counts.
-
-    Attributes:
-        macro_f1: mean over the classes that have references.
-        micro_f1: F1 of the counts summed over all classes.
-        class_f1: F1 of each class, NaN where it has no references, float64 ``[class]``.
-    """
-
-    macro_f1: float
-    micro_f1: float
-    class_f1: torch.Tensor
-
-
-def f1(true_positives: torch.Tensor, estimated: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-    """Returns ``2·TP / (estimated + reference)``, NaN where there are no references (as sed_eval's zero_score)."""
-    total = (estimated + reference).double()
-    score = 2 * true_positives.double() / total.clamp(min=1)
-    return torch.where(reference > 0, score, torch.full_like(score, torch.nan))
-
-
-def score_counts(true_positives: torch.Tensor, estimated: torch.Tensor, reference: torch.Tensor) -> Scored:
-    """Scores counts ``[class]`` that have been summed over clips.
-
-    A class with references and no output scores 0. A class without references is left out of the macro average; its
-    false alarms count in the micro average.
-    """
-    per_class = f1(true_positives, estimated, reference)
-    known = reference > 0
-    macro = float(per_class[known].mean()) if bool(known.any()) else 0.0
-    total = int(estimated.sum() + reference.sum())
-    return Scored(macro, 2 * int(true_positives.sum()) / total if total else 0.0, per_class)
-
-
 class PreparedMetric(ABC):
-    """A metric with everything computed that depends on the references and not on the scores' values."""
+    """The fast path of a metric: all thresholds at once, with everything computed that follows from the references."""
 
-    reference: torch.Tensor
-    """Number of references, int64 ``[clip, class]``."""
+    fixed: Counts
+    """Columns that no decision changes, such as the number of references, int64 ``[clip, class]``."""
+    columns: tuple[str, ...]
+    """Names of the other columns, in the order of `intervals`."""
+    peaks_only: bool = False
+    """Whether the counts of a track change only where its highest value is."""
+    judges_events: bool = False
+    """Whether `matches` tells of a single event whether it is right."""
 
     @abstractmethod
     def intervals(
         self, values: torch.Tensor, clips: slice, tracks: torch.Tensor | None = None
-    ) -> tuple[Intervals, Intervals]:
-        """Counts true positives and estimates of filtered tracks at every threshold at once.
+    ) -> tuple[Intervals, ...]:
+        """Counts filtered tracks at every threshold at once.
 
         Args:
             values: ``[filter, frame, track]`` non-negative values of the clips' tracks (clip-major, then class): a
                 frame is active at threshold ``θ >= 0`` where its value is above ``θ``.
             clips: the consecutive clips that the tracks belong to.
-            tracks: which of the clips' tracks are there, ascending int64 ``[track]``; all when None. The others are 0
-                throughout.
+            tracks: which of the clips' tracks these are, int64 ``[track]``, not falling; a track may be there several
+                times. All, once each, when None. Those that are missing are 0 throughout.
 
         Returns:
-            Intervals of the true positives and of the estimated count; their ``track`` is ``filter * tracks + track``.
+            Intervals of each of `columns`; their ``track`` is ``filter * tracks + track``.
         """
 
+    def matches(self, track: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """Returns which single events are right: some reference would match them, bool ``[event]``.
 
-class Metric(BaseModel, ABC):
-    """A rule that gives additive counts per clip and class."""
+        Args:
+            track: track of each event (clip-major, then class), int64 ``[event]``.
+            first: its first active frame, int64 ``[event]``.
+            last: its last active frame, int64 ``[event]``.
+        """
+        raise NotImplementedError("only where judges_events")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+class Metric(Registered, ABC):
+    """A rule that gives additive counts per clip and class, and a score of their sums.
+
+    Required are `columns`, `count` and `score`. `certify` has an outside tool confirm the figures. `prepare` is an optional
+    fast path that counts all thresholds at once; without it everything works, only slower.
+    """
+
+    noun: ClassVar[str] = "metric"
+    rooms: ClassVar[tuple[str, ...]] = ("rl_postproc.metrics",)
 
     metric: str
-    oracle: ClassVar[str] = ""
+    columns: ClassVar[tuple[str, ...]]
+    """Names of the counts."""
+    score_name: ClassVar[str] = "f1"
+    """What the score is called in results, as in ``macro_f1``."""
 
     @abstractmethod
-    def prepare(self, scores: ScoreSet) -> PreparedMetric:
-        """Computes what depends on the references and the frame grid alone."""
+    def count(self, references: Events, estimates: Events) -> Counts:
+        """Counts an event list.
+
+        Args:
+            references: reference events.
+            estimates: detected events over the same clips and classes.
+
+        Returns:
+            Each of `columns`, int64 ``[clip, class]``. What silence counts must be 0 in each column that does not
+            follow from the references alone.
+        """
+
+    @abstractmethod
+    def score(self, counts: Counts) -> torch.Tensor:
+        """Scores summed counts, the more the better (differentiable).
+
+        Args:
+            counts: each of `columns`, floating point ``[..., class]``.
+
+        Returns:
+            ``[..., class]`` in the same dtype, NaN where a class has no score and is left out of the mean.
+        """
+
+    def output(self, counts: Counts) -> torch.Tensor:
+        """Returns how much has been detected, ``[..., class]``: of two settings of a class without score, less is better."""
+        total = sum(counts[name] for name in self.columns)
+        assert isinstance(total, torch.Tensor)
+        return total
+
+    def certify(self, references: Events, estimates: Events, counts: Counts) -> str:
+        """Has an outside tool confirm counts and scores.
+
+        Args:
+            references: reference events.
+            estimates: detected events.
+            counts: what `count` found, summed over clips, int64 ``[class]``.
+
+        Returns:
+            Name and version of the tool that found the same, or "none: " and why there is none.
+
+        Raises:
+            CertificationError: the tool found something else.
+        """
+        return f"none: the metric '{self.name}' names no outside tool"
+
+    def prepare(self, scores: ScoreSet) -> PreparedMetric | None:
+        """Computes what follows from the references and the frame grid alone; None where there is no fast path."""
+        return None
+
+    def summarise(self, counts: Counts) -> Score:
+        """Scores counts that have been summed over clips, int64 ``[class]``."""
+        by_class = self.score(floating(counts))
+        known = ~by_class.isnan()
+        pooled = self.score(floating({name: counts[name].sum(-1, keepdim=True) for name in self.columns}))
+        return Score(
+            float(by_class[known].mean()) if bool(known.any()) else 0.0, float(pooled.nan_to_num(0.0)[0]), by_class
+        )
+
+
+def floating(counts: Counts) -> dict[str, torch.Tensor]:
+    """Returns whole numbers as float64, and floating-point counts as they are."""
+    return {name: column if column.is_floating_point() else column.double() for name, column in counts.items()}
+
+
+def total_counts(counts: Counts) -> dict[str, torch.Tensor]:
+    """Sums counts ``[clip, class]`` over clips, int64 ``[class]``."""
+    return {name: column.sum(0) for name, column in counts.items()}

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Kind = Literal["scores", "decisions"]
+from rl_postproc.data.frames import Frames
+from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.utils.registry import Registered
+
+Kind = Literal["scores", "decisions", "events"]
+Data = torch.Tensor | TrackEvents
+"""What a stage takes and gives: scores float32 or decisions bool ``[frame, track]``, or events of tracks."""
 
 
 class Parameter(BaseModel):
@@ -79,20 +86,25 @@ Seconds = Annotated[Parameter, BeforeValidator(seconds), Field(json_schema_extra
 Probability = Annotated[Parameter, BeforeValidator(probability), Field(json_schema_extra={"unit": "probability"})]
 
 
-class Stage(BaseModel, ABC):
-    """One step of post-processing.
+class Stage(Registered, ABC):
+    """One step of post-processing: a pure batched function with declared parameters.
 
     A subclass declares its parameters as fields of type `Seconds` or `Probability`, its options as other fields, and a
-    ``stage`` field with its name. It lives in a file of its own in ``rl_postproc/stages``, where it is found by itself.
+    ``stage`` field with its name. It takes and gives scores, decisions or events; decisions become events by themselves
+    where the next stage takes events. What a sweep may exploit is declared as well; everything works without.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    noun: ClassVar[str] = "stage"
+    rooms: ClassVar[tuple[str, ...]] = ("rl_postproc.stages",)
 
     stage: str
     takes: ClassVar[Kind]
     gives: ClassVar[Kind]
     monotone: ClassVar[bool] = False
     """Whether it commutes with every increasing map of the scores, so that scores may be quantised before it."""
+    decides_at: ClassVar[str | None] = None
+    """The one parameter of a stage that does nothing but call a frame active where its score is strictly above it: then
+    all of its candidates are decided together."""
 
     @model_validator(mode="before")
     @classmethod
@@ -125,36 +137,41 @@ class Stage(BaseModel, ABC):
         return str(extra["unit"]) if isinstance(extra, dict) and "unit" in extra else "number"
 
     @abstractmethod
-    def __call__(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float, **values: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: Any, frames: Frames, **values: torch.Tensor) -> Any:
         """Applies the stage to each track with that track's own parameter values.
 
         Args:
-            x: ``[frame, track]`` scores (float32) or decisions (bool), 0 beyond a track's last frame.
-            n_frames: valid frames of each track, int64 ``[track]``.
-            hop: seconds per frame.
-            **values: value of each parameter for each track, ``[track]``.
+            x: scores (float32) or decisions (bool) ``[frame, track]``, 0 beyond a track's last frame; or `TrackEvents`.
+            frames: of the tracks.
+            **values: value of each parameter for each track, float32 ``[track]``.
 
         Returns:
-            ``[frame, track]``, 0 beyond a track's last frame.
+            ``[frame, track]``, 0 beyond a track's last frame, or `TrackEvents` of the same tracks. What is silent stays
+            silent: no decision and no event comes of a track without any, or with scores of 0 alone.
         """
 
-    def sweep(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float) -> torch.Tensor:
-        """Applies every combination of the candidates to every track.
+    def sweep(self, x: torch.Tensor, frames: Frames) -> torch.Tensor:
+        """Applies every combination of the candidates to every track of scores; for stages that give scores.
 
         Args:
             x: ``[frame, track]``.
-            n_frames: int64 ``[track]``.
-            hop: seconds per frame.
+            frames: of the tracks.
 
         Returns:
             ``[candidate, frame, track]``, candidates in row-major order of the parameters.
         """
-        grids = [torch.tensor(p.candidates, device=x.device) for p in self.parameters.values()]
-        combinations = torch.cartesian_prod(*grids).reshape(-1, len(grids)) if grids else torch.zeros(1, 0)
+        combinations = combine([p.candidates for p in self.parameters.values()]).to(x.device)
         n_tracks = x.shape[1]
         return torch.stack(
             [
-                self(x, n_frames, hop, **{n: v.expand(n_tracks) for n, v in zip(self.parameters, row, strict=True)})
+                self(x, frames, **{n: v.expand(n_tracks) for n, v in zip(self.parameters, row, strict=True)})
                 for row in combinations
             ]
         )
+
+
+def combine(candidates: Sequence[Sequence[float]]) -> torch.Tensor:
+    """Returns every combination of values, the last one changing fastest, float32 ``[combination, parameter]``."""
+    if not candidates:
+        return torch.zeros(1, 0)
+    return torch.cartesian_prod(*(torch.tensor(values) for values in candidates)).reshape(-1, len(candidates))

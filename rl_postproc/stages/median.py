@@ -5,38 +5,42 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 
-from rl_postproc.median import EdgeMode, median_filter, odd_kernel
+from rl_postproc.data.frames import Frames
 from rl_postproc.stages.base import Kind, Parameter, Seconds, Stage
+from rl_postproc.stages.sorting_networks import EdgeMode, median_filter, odd_kernel
 
 
 class MedianFilter(Stage):
     """Replaces each score by the median of a window around it.
 
     The window is given in seconds and becomes the nearest odd number of frames; 0 leaves the scores as they are.
-    ``edge`` names what lies outside the clip, see `rl_postproc.median.median_filter`.
+    ``edge`` names what lies outside the clip, see `rl_postproc.stages.sorting_networks.median_filter`.
     """
 
     stage: Literal["median"] = "median"
     kernel: Seconds = Parameter(candidates=(0.0, 0.2, 0.32, 0.58, 0.83, 1.2, 1.7, 2.5, 3.6, 5.4), default=0.0)
-    edge: EdgeMode = "reflect"
+    edge: EdgeMode = Field(
+        default="reflect", description="what lies outside the clip: scipy.ndimage, scipy.signal, -inf"
+    )
 
     takes: ClassVar[Kind] = "scores"
     gives: ClassVar[Kind] = "scores"
     monotone: ClassVar[bool] = True
 
-    def __call__(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float, **values: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
         """Filters each track with its own kernel, grouping the tracks by kernel."""
         chosen, group = torch.unique(values["kernel"], return_inverse=True)
         out = x.clone()
         for i, value in enumerate(chosen.tolist()):
             tracks = (group == i).nonzero()[:, 0]
-            out[:, tracks] = self._filter(x[:, tracks], n_frames[tracks], [odd_kernel(value, hop)])[0]
+            out[:, tracks] = self._filter(x[:, tracks], frames.n_frames[tracks], [odd_kernel(value, frames.hop)])[0]
         return out
 
-    def sweep(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float) -> torch.Tensor:
+    def sweep(self, x: torch.Tensor, frames: Frames) -> torch.Tensor:
         """Filters with all kernels together, sharing the sorting."""
-        return self._filter(x, n_frames, [odd_kernel(k, hop) for k in self.kernel.candidates])
+        return self._filter(x, frames.n_frames, [odd_kernel(k, frames.hop) for k in self.kernel.candidates])
 
     def _filter(self, x: torch.Tensor, n_frames: torch.Tensor, kernels: list[int]) -> torch.Tensor:
         """Filters, and keeps scores in [0, 1] where a window lies for the most part beyond the clip (``lowest``)."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from rl_postproc.data.frames import Frames
 from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
 
 
@@ -22,7 +23,8 @@ class Threshold(Stage):
 
     takes: ClassVar[Kind] = "scores"
     gives: ClassVar[Kind] = "decisions"
+    decides_at: ClassVar[str | None] = "threshold"
 
-    def __call__(self, x: torch.Tensor, n_frames: torch.Tensor, hop: float, **values: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
         """Compares each track with its own threshold."""
         return x > values["threshold"].to(x.dtype)

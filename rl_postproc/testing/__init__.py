@@ -9,20 +9,14 @@ what does not hold. They need no test framework::
         check_stage(MyStage())
 """
 
-from rl_postproc.testing.agent import check_agent
 from rl_postproc.testing.base import NonConformant
-from rl_postproc.testing.environment import check_environment
 from rl_postproc.testing.format import check_format
 from rl_postproc.testing.metric import check_metric
 from rl_postproc.testing.stage import check_stage
-from rl_postproc.testing.vector_environment import check_vector_environment
 
 __all__ = [
     "NonConformant",
-    "check_agent",
-    "check_environment",
     "check_format",
     "check_metric",
     "check_stage",
-    "check_vector_environment",
 ]

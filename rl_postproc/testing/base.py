@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from rl_postproc.events import Events
-from rl_postproc.scores import ScoreSet
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
 
 
 class NonConformant(AssertionError):  # noqa: N818 - reads as what it says of the part

@@ -2,56 +2,55 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rl_postproc.errors import UserError
-from rl_postproc.formats import FORMATS, Format
-from rl_postproc.scores import ScoreSet
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats import Format, Given
+from rl_postproc.formats.read import COMMON
 from rl_postproc.testing.base import require
+from rl_postproc.utils.errors import UserError
 
-COMMON = ("references", "durations", "classes", "hop", "subset")
 
-
-def check_format(format: Format, path: str | Path, expected: ScoreSet | None = None, **options: Any) -> None:
+def check_format(format: Format, path: str | Path, expected: ScoreSet | None = None, **given: Any) -> None:
     """Checks a format on a sample.
 
-    It describes itself and takes the common keywords. It recognises the sample, and no empty folder, text file or
-    missing path; no other format recognises the sample. It reads the sample the same way twice and leaves it as it is.
-    A missing path and a sample whose files are cut in half raise nothing but `UserError`, which names the place.
+    It says what it looks like, and none of its options has the name of a keyword that all formats share. It recognises
+    the sample, and no empty folder, text file or missing path; no other format recognises the sample. It reads the sample
+    the same way twice and leaves it as it is. A missing path and a sample whose files are cut in half raise nothing but
+    `UserError`, which names the place.
 
     Args:
-        format: the module (or object) with ``DESCRIPTION``, ``recognises`` and ``read``.
+        format: the format with its options.
         path: a sample in this format.
         expected: the score set that the sample holds, if it is known.
-        **options: keywords for ``read``.
+        **given: what the sample needs to be read, see `Given`.
 
     Raises:
         NonConformant: one of these does not hold.
     """
-    path = Path(path)
-    require(isinstance(format.DESCRIPTION, str) and bool(format.DESCRIPTION), "the format has no DESCRIPTION")
-    known = inspect.signature(format.read).parameters
-    for name in COMMON:
-        require(name in known, f"read lacks the keyword '{name}', which read_scores passes")
+    path, beside = Path(path), Given(**given)
+    looks_like = getattr(format, "looks_like", None)
+    require(isinstance(looks_like, str) and bool(looks_like), "the format does not say what it looks like")
+    taken = [name for name in type(format).model_fields if name in COMMON]
+    require(not taken, f"the options {taken} have names of keywords that all formats share")
     require(format.recognises(path), f"the format does not recognise its own sample '{path}'")
-    others = [name for name, other in FORMATS.items() if other is not format and other.recognises(path)]
+    others = [name for name, kind in Format.types().items() if name != format.name and kind.recognises(path)]
     require(not others, f"the format {others[:1]} also recognises '{path}'")
     contents = _contents(path)
-    first, second = format.read(path, **options), format.read(path, **options)
+    first, second = format.read(path, beside), format.read(path, beside)
     require(isinstance(first, ScoreSet), "read gives no ScoreSet")
     require(_equal(first, second), "reading the sample twice gives two different score sets")
     require(_contents(path) == contents, "reading changes the sample")
     if expected is not None:
         require(_equal(first, expected), "the score set that was read is not the expected one")
-    _check_other_paths(format, path, options)
+    _check_other_paths(format, path, beside)
 
 
-def _check_other_paths(format: Format, path: Path, options: dict[str, Any]) -> None:
+def _check_other_paths(format: Format, path: Path, given: Given) -> None:
     with tempfile.TemporaryDirectory() as folder:
         empty, text, absent = Path(folder, "empty"), Path(folder, "notes.txt"), Path(folder, "absent")
         empty.mkdir()
@@ -68,7 +67,7 @@ def _check_other_paths(format: Format, path: Path, options: dict[str, Any]) -> N
             target.write_bytes(content[: len(content) // 2] + b"\xff\x00")
         for bad in (absent, damaged):
             try:
-                format.read(bad, **options)
+                format.read(bad, given)
             except UserError as error:
                 require(bad.name in str(error) or str(bad.parent) in str(error), f"the error names no place: {error}")
             except Exception as error:
@@ -88,4 +87,4 @@ def _equal(a: ScoreSet, b: ScoreSet) -> bool:
         return False
     if a.references is None or b.references is None:
         return a.references is b.references
-    return a.references.rows() == b.references.rows()
+    return a.references.to_rows() == b.references.to_rows()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from rl_postproc.stack import Stack
-from rl_postproc.stages import Stage, stage_types
+from rl_postproc.data.frames import Frames
+from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.stages.base import Data, Stage
 from rl_postproc.testing.base import require, sample_scores
 
 
@@ -13,9 +15,10 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
     """Checks a stage.
 
     Its name is registered and its config builds an equal one. It changes no input, gives the kind and shape it
-    declares, zeros beyond each clip's end, and the same for a track by itself, with a longer tail, and among others.
-    ``sweep`` equals calling it with each combination of candidates. A ``monotone`` stage commutes with increasing maps.
-    Its parameters have a default, and a stack takes it.
+    declares, nothing beyond each clip's end and nothing for silence, and the same for a track by itself, with a longer
+    tail, and among others. For stages that give scores ``sweep`` equals calling it with each combination of candidates. A
+    ``monotone`` stage commutes with increasing maps, and one that ``decides_at`` a parameter compares with it. Events come
+    sorted, inside the clip, without overlap. Its parameters have a default and a unit, and a stack takes it.
 
     Args:
         stage: the stage, with a few candidates for each parameter (their combinations are tried one by one).
@@ -25,33 +28,52 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
         NonConformant: one of these does not hold.
     """
     name = stage.stage
-    require(stage_types().get(name) is type(stage), f"stage '{name}' is not found by its name; import its module first")
+    require(Stage.types().get(name) is type(stage), f"stage '{name}' is not found by its name; import its module first")
     scores = sample_scores(seed)
-    n_frames = scores.n_frames.repeat_interleave(scores.n_classes)
-    x = scores.scores.flatten(0, 1).T.contiguous()
-    if stage.takes == "decisions":
-        x = x > 0.5
+    frames, x = scores.frames, scores.scores.flatten(0, 1).T.contiguous()
+    given = _given(stage, x, frames)
     values = _random_values(stage, x.shape[1], seed)
-    before = x.clone()
-    y = stage(x, n_frames, scores.hop, **values)
-    require(torch.equal(x, before), f"stage '{name}' writes into its input")
-    kind = torch.bool if stage.gives == "decisions" else torch.float32
-    require(
-        y.shape == x.shape and y.dtype == kind,
-        f"stage '{name}' gives {y.dtype} {list(y.shape)}, not {kind} {list(x.shape)}",
-    )
-    beyond = torch.arange(len(x))[:, None] >= n_frames
-    require(not bool(y[beyond].any()), f"stage '{name}' is not silent beyond a clip's last frame")
+    before = _copy(given)
+    y = stage(given, frames, **values)
+    require(_same(given, before), f"stage '{name}' writes into its input")
+    _check_kind(stage, x, frames, y)
+    require(_same(stage(given, frames, **values), y), f"stage '{name}' gives something else the second time")
+    silence = _given(stage, torch.zeros_like(x), frames)
+    require(_is_silent(stage(silence, frames, **values)), f"stage '{name}' makes something out of silence")
+    _check_independence(stage, x, frames, values, y)
     if stage.gives == "scores":
-        require(bool(((y >= 0) & (y <= 1)).all()), f"stage '{name}' gives scores outside [0, 1]")
-    require(
-        torch.equal(stage(x, n_frames, scores.hop, **values), y), f"stage '{name}' gives something else the second time"
-    )
-    _check_independence(stage, x, n_frames, scores.hop, values, y)
-    _check_sweep(stage, x, n_frames, scores.hop)
+        _check_sweep(stage, x, frames)
     if stage.monotone:
-        _check_monotone(stage, x, n_frames, scores.hop, values, y)
+        _check_monotone(stage, x, frames, values, y)
+    if stage.decides_at is not None:
+        alone = list(stage.parameters) == [stage.decides_at] and isinstance(y, torch.Tensor)
+        good = alone and torch.equal(y, x > values[stage.decides_at])
+        require(good, f"stage '{name}' says decides_at and does more than compare with '{stage.decides_at}'")
     _check_stack(stage)
+
+
+def _given(stage: Stage, x: torch.Tensor, frames: Frames) -> Data:
+    """Returns what the stage takes, made from scores."""
+    if stage.takes == "scores":
+        return x
+    return x > 0.5 if stage.takes == "decisions" else TrackEvents.from_decisions(x > 0.5, frames)
+
+
+def _copy(x: Data) -> Data:
+    if isinstance(x, torch.Tensor):
+        return x.clone()
+    return TrackEvents(x.track.clone(), x.onset.clone(), x.offset.clone(), x.confidence.clone(), x.n_tracks)
+
+
+def _same(a: Data, b: Data) -> bool:
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        return isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and torch.equal(a, b)
+    names = ("track", "onset", "offset", "confidence")
+    return a.n_tracks == b.n_tracks and all(torch.equal(getattr(a, n), getattr(b, n)) for n in names)
+
+
+def _is_silent(x: Data) -> bool:
+    return not bool(x.any()) if isinstance(x, torch.Tensor) else not len(x)
 
 
 def _random_values(stage: Stage, n_tracks: int, seed: int) -> dict[str, torch.Tensor]:
@@ -60,36 +82,70 @@ def _random_values(stage: Stage, n_tracks: int, seed: int) -> dict[str, torch.Te
     return {n: g[torch.randint(len(g), (n_tracks,), generator=generator)] for n, g in grids.items()}
 
 
-def _check_independence(
-    stage: Stage, x: torch.Tensor, n_frames: torch.Tensor, hop: float, values: dict, y: torch.Tensor
-) -> None:
-    tail = torch.zeros(5, x.shape[1], dtype=x.dtype)
-    longer = stage(torch.cat([x, tail]), n_frames, hop, **values)
-    require(torch.equal(longer[: len(x)], y), f"stage '{stage.stage}' depends on how far its input is padded")
+def _check_kind(stage: Stage, x: torch.Tensor, frames: Frames, y: Data) -> None:
+    name = stage.stage
+    if stage.gives == "events":
+        require(isinstance(y, TrackEvents), f"stage '{name}' gives {type(y).__name__}, not TrackEvents")
+        assert isinstance(y, TrackEvents)
+        require(y.n_tracks == x.shape[1], f"stage '{name}' gives {y.n_tracks} tracks, not {x.shape[1]}")
+        inside = (y.onset >= 0) & (y.onset < y.offset) & (y.offset <= frames.durations[y.track] + 1e-6)
+        require(bool(inside.all()), f"stage '{name}' gives events outside their clip, or of no length")
+        same = y.track[1:] == y.track[:-1]
+        apart = ~same | (y.onset[1:] >= y.offset[:-1])
+        ordered = bool((y.track[1:] >= y.track[:-1]).all()) and bool(apart.all())
+        require(ordered, f"stage '{name}' gives events that overlap or are not sorted by track and onset")
+        sure = (y.confidence >= 0) & (y.confidence <= 1)
+        require(bool(sure.all()), f"stage '{name}' gives confidences outside [0, 1]")
+        return
+    kind = torch.bool if stage.gives == "decisions" else torch.float32
+    good = isinstance(y, torch.Tensor) and y.shape == x.shape and y.dtype == kind
+    found = f"{y.dtype} {list(y.shape)}" if isinstance(y, torch.Tensor) else type(y).__name__
+    require(good, f"stage '{name}' gives {found}, not {kind} {list(x.shape)}")
+    assert isinstance(y, torch.Tensor)
+    beyond = torch.arange(len(x))[:, None] >= frames.n_frames
+    require(not bool(y[beyond].any()), f"stage '{name}' is not silent beyond a clip's last frame")
+    if stage.gives == "scores":
+        require(bool(((y >= 0) & (y <= 1)).all()), f"stage '{name}' gives scores outside [0, 1]")
+
+
+def _check_independence(stage: Stage, x: torch.Tensor, frames: Frames, values: dict, y: Data) -> None:
+    tail = torch.zeros(5, x.shape[1])
+    step = frames.edges[:, -1:] - frames.edges[:, -2:-1]
+    further = frames.edges[:, -1:] + step * torch.arange(1, 6)
+    long = Frames(frames.n_frames, frames.hop, torch.cat([frames.edges, further], 1), frames.durations)
+    longer = stage(_given(stage, torch.cat([x, tail]), long), long, **values)
+    cut = longer[: len(x)] if isinstance(longer, torch.Tensor) else longer
+    require(_same(cut, y), f"stage '{stage.stage}' depends on how far its input is padded")
     for track in range(x.shape[1]):
-        n = int(n_frames[track])
-        own = {name: value[track : track + 1] for name, value in values.items()}
-        alone = stage(x[:n, track : track + 1], n_frames[track : track + 1], hop, **own)
-        good = torch.equal(alone[:, 0], y[:n, track])
+        n, own = int(frames.n_frames[track]), {name: value[track : track + 1] for name, value in values.items()}
+        part = frames.select(torch.tensor([track]))
+        part = Frames(part.n_frames, part.hop, part.edges[:, : n + 1], part.durations)
+        alone = stage(_given(stage, x[:n, track : track + 1], part), part, **own)
+        if isinstance(alone, torch.Tensor):
+            assert isinstance(y, torch.Tensor)
+            good = torch.equal(alone[:, 0], y[:n, track])
+        else:
+            assert isinstance(y, TrackEvents)
+            mine = y.track == track
+            columns = ("onset", "offset", "confidence")
+            good = all(torch.equal(getattr(alone, name), getattr(y, name)[mine]) for name in columns)
         require(good, f"stage '{stage.stage}' gives track {track} something else by itself than among others")
 
 
-def _check_sweep(stage: Stage, x: torch.Tensor, n_frames: torch.Tensor, hop: float) -> None:
-    found = stage.sweep(x, n_frames, hop)
-    expected = Stage.sweep(stage, x, n_frames, hop)
-    require(
-        found.shape == expected.shape,
-        f"stage '{stage.stage}': sweep gives {list(found.shape)}, not {list(expected.shape)}",
-    )
+def _check_sweep(stage: Stage, x: torch.Tensor, frames: Frames) -> None:
+    found, expected = stage.sweep(x, frames), Stage.sweep(stage, x, frames)
+    shapes = f"{list(found.shape)}, not {list(expected.shape)}"
+    require(found.shape == expected.shape, f"stage '{stage.stage}': sweep gives {shapes}")
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         require(torch.equal(a, b.to(a.dtype)), f"stage '{stage.stage}': sweep differs from the call at candidate {i}")
 
 
-def _check_monotone(
-    stage: Stage, x: torch.Tensor, n_frames: torch.Tensor, hop: float, values: dict, y: torch.Tensor
-) -> None:
+def _check_monotone(stage: Stage, x: torch.Tensor, frames: Frames, values: dict, y: Data) -> None:
+    good = (stage.takes, stage.gives) == ("scores", "scores")
+    require(good, f"stage '{stage.stage}' says monotone and does not make scores of scores")
+    assert isinstance(y, torch.Tensor)
     for increasing in (torch.square, lambda v: (v > 0.5).float(), lambda v: (v * 4).floor() / 4):
-        mapped = stage(increasing(x), n_frames, hop, **values)
+        mapped = stage(increasing(x), frames, **values)
         require(
             torch.equal(mapped, increasing(y)),
             f"stage '{stage.stage}' says monotone and does not commute with increasing maps",
@@ -108,11 +164,8 @@ def _check_stack(stage: Stage) -> None:
             f"stage '{stage.stage}': parameter '{name}' declares no unit (Seconds, Probability)",
         )
     threshold: list[dict] = [{"stage": "threshold"}]
-    around = (
-        (threshold if stage.takes == "decisions" else []) + [config] + (threshold if stage.gives == "scores" else [])
-    )
+    around = (threshold if stage.takes != "scores" else []) + [config] + (threshold if stage.gives == "scores" else [])
     stack = Stack.from_config(around)
     scores = sample_scores(1)
-    decisions = stack.decide(scores, stack.space.defaults)
-    good = decisions.shape == scores.scores.shape and decisions.dtype == torch.bool
-    require(good, f"a stack with stage '{stage.stage}' makes no decisions [clip, class, frame]")
+    events = stack.events(scores, stack.space.defaults)
+    require(events.clip_ids == scores.clip_ids, f"a stack with stage '{stage.stage}' makes no events of these clips")

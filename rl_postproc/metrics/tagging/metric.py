@@ -7,16 +7,19 @@ clips in which the decoded events of a class and its reference events both occur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 
-from rl_postproc.metrics.base import Intervals, Metric, PreparedMetric
-from rl_postproc.scores import ScoreSet
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics.base import Counts, Intervals, PreparedMetric
+from rl_postproc.metrics.f1 import F1Metric
+from rl_postproc.metrics.tagging.scikit_learn import certify
 
 
-class Tagging(Metric):
-    """Counts of tags: at most one true positive, one estimate and one reference for each clip and class.
+class Tagging(F1Metric):
+    """Tags of whole clips: at most one true positive, one estimate and one reference for each clip and class.
 
     Micro F1 of the summed counts equals scikit-learn's ``f1_score(average="micro")`` on the ``[clip, tag]`` matrices,
     and F1 of each class with references equals ``f1_score(average=None)``; macro F1 leaves out classes without
@@ -24,25 +27,35 @@ class Tagging(Metric):
     """
 
     metric: Literal["tagging"] = "tagging"
-    oracle: ClassVar[str] = "scikit-learn"
+
+    def count(self, references: Events, estimates: Events) -> Counts:
+        """Counts the tags that events stand for."""
+        wanted, found = references.counts().clamp(max=1), estimates.counts().clamp(max=1)
+        return {"true_positives": wanted * found, "estimated": found, "reference": wanted}
+
+    def certify(self, references: Events, estimates: Events, counts: Counts) -> str:
+        """Has scikit-learn score the same tags."""
+        return certify(references, estimates, self, counts)
 
     def prepare(self, scores: ScoreSet) -> PreparedTagging:
         """Finds the reference tags."""
-        return PreparedTagging(scores.require_references().counts().clamp(max=1))
+        return PreparedTagging({"reference": scores.require_references().counts().clamp(max=1)})
 
 
 @dataclass(frozen=True)
 class PreparedTagging(PreparedMetric):
     """The reference tags, 0 or 1, int64 ``[clip, class]``."""
 
-    reference: torch.Tensor
+    fixed: Counts
+    columns = ("true_positives", "estimated")
+    peaks_only = True
 
     def intervals(
         self, values: torch.Tensor, clips: slice, tracks: torch.Tensor | None = None
     ) -> tuple[Intervals, Intervals]:
         """See `PreparedMetric.intervals`: a tag is estimated at every threshold below the track's highest value."""
         top = values.amax(1)
-        wanted = self.reference[clips].reshape(-1) > 0
+        wanted = self.fixed["reference"][clips].reshape(-1) > 0
         wanted = wanted if tracks is None else wanted[tracks]
         estimated = (top > 0).flatten().nonzero()[:, 0]
         hits = ((top > 0) & wanted).flatten().nonzero()[:, 0]

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from rl_postproc.metrics.base import Intervals
+from rl_postproc.utils.tensors import ragged_ranges
 
 if TYPE_CHECKING:
-    from rl_postproc.metrics.event_based import Windows
+    from rl_postproc.metrics.event_based.windows import Windows
 
 CELLS = 1 << 22
 """How many (group, level, frame) booleans are worked on at once."""
@@ -100,7 +101,7 @@ def _gather_groups(windows: Windows, contested: torch.Tensor, group: torch.Tenso
     member = contested.nonzero()[:, 0]
     leader, number = torch.unique(group[member], return_inverse=True)
     size = torch.bincount(number, minlength=len(leader))
-    place = torch.arange(len(member), device=member.device) - (size.cumsum(0) - size)[number]
+    place = ragged_ranges(torch.zeros_like(size), size)[1]
     most = int(size.max()) if len(size) else 0
     bounds = torch.zeros(4, len(leader), most, dtype=torch.int64, device=member.device)
     bounds[0] = bounds[2] = 1

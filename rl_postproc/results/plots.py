@@ -12,8 +12,10 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from rl_postproc.files import whole_file
-from rl_postproc.scores import ScoreSet
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.results.tables import score_label
+from rl_postproc.utils.files import whole_file
 
 matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
 COLOURS = {"before": "#c44e52", "after": "#4c72b0", "reference": "#55a868"}
@@ -26,16 +28,17 @@ def save(figure: Figure, path: str | Path) -> Path:
     return Path(path)
 
 
-def plot_agents(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Draws the held-out macro F1 of each agent: a bar for the mean over seeds, a dot a seed, a tick for training.
+def plot_agents(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1") -> Figure:
+    """Draws the held-out macro score of each agent: a bar for the mean over seeds, a dot a seed, a tick for training.
 
     Args:
-        rows: result rows with ``agent``, ``macro_f1`` and ``train_macro_f1`` as fractions.
+        rows: result rows with ``agent``, ``macro_SCORE`` and ``train_macro_SCORE`` as fractions.
         title: heading of the plot.
+        score: name of the score.
     """
     names = list(dict.fromkeys(row["agent"] for row in rows))
-    held = [[100 * row["macro_f1"] for row in rows if row["agent"] == name] for name in names]
-    train = [np.mean([100 * row["train_macro_f1"] for row in rows if row["agent"] == name]) for name in names]
+    held = [[100 * row[f"macro_{score}"] for row in rows if row["agent"] == name] for name in names]
+    train = [np.mean([100 * row[f"train_macro_{score}"] for row in rows if row["agent"] == name]) for name in names]
     figure = Figure(figsize=(6.5, 0.8 + 0.42 * len(names)))
     axes = figure.add_subplot()
     y = np.arange(len(names))[::-1]
@@ -46,19 +49,19 @@ def plot_agents(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
             axes.scatter(values, [position] * len(values), s=10, color="white", edgecolor="black", zorder=4)
         axes.text(0.5, position, f"{np.mean(values):.1f}", va="center", color="white", fontweight="bold")
     axes.set_yticks(y, names)
-    axes.set_xlabel("macro F1 in %")
+    axes.set_xlabel(f"macro {score_label(score)} in %")
     axes.set_title(title, loc="left")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncol=2, frameon=False, fontsize=8)
     return figure
 
 
-def plot_classes(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Draws the held-out F1 of each class (rows) for each agent (columns) as a table of colours."""
+def plot_classes(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1") -> Figure:
+    """Draws the held-out score of each class (rows) for each agent (columns) as a table of colours."""
     names = list(dict.fromkeys(row["agent"] for row in rows))
     classes = list(rows[0]["classes"])
     values = np.array(
         [
-            [np.mean([100 * (r["classes"][c]["f1"] or 0) for r in rows if r["agent"] == name]) for name in names]
+            [np.mean([100 * (r["classes"][c][score] or 0) for r in rows if r["agent"] == name]) for name in names]
             for c in classes
         ]
     )
@@ -74,21 +77,20 @@ def plot_classes(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     return figure
 
 
-def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], title: str) -> Figure:
-    """Draws training macro F1 against steps.
+def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], title: str, score: str = "f1") -> Figure:
+    """Draws the macro score on training clips against steps.
 
     Args:
         curves: the curves of each agent, one a seed: the line is their mean, the band goes from the least to the greatest.
         title: title of the figure.
+        score: name of the score.
     """
+    name = f"train_macro_{score}"
     figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    for name, runs in curves.items():
+    for agent, runs in curves.items():
         points = [
-            np.array(
-                [(row["steps"], 100 * row["train_macro_f1"]) for row in run if {"steps", "train_macro_f1"} <= set(row)]
-            )
-            for run in runs
+            np.array([(row["steps"], 100 * row[name]) for row in run if {"steps", name} <= set(row)]) for run in runs
         ]
         points = [run for run in points if len(run)]
         if not points:
@@ -97,11 +99,11 @@ def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], t
         steps = np.unique(np.concatenate([run[:, 0] for run in points]))
         steps = steps[steps <= min(run[-1, 0] for run in points)]
         values = np.stack([np.interp(steps, *run.T) for run in points])
-        (line,) = axes.plot(steps, values.mean(0), label=name, linewidth=1.2)
+        (line,) = axes.plot(steps, values.mean(0), label=agent, linewidth=1.2)
         if len(points) > 1:
             axes.fill_between(steps, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_xlabel("decisions (one clip and one class each)")
-    axes.set_ylabel("macro F1 on training clips in %")
+    axes.set_ylabel(f"macro {score_label(score)} on training clips in %")
     axes.set_title(title, loc="left")
     if axes.lines:
         figure.legend(loc="outside right center", frameon=False, fontsize=8)
@@ -109,54 +111,43 @@ def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], t
 
 
 def plot_clip(
-    scores: ScoreSet, clip: int, decisions: Mapping[str, torch.Tensor], classes: Sequence[int] | None = None
+    scores: ScoreSet, clip: int, events: Mapping[str, Events], classes: Sequence[int] | None = None
 ) -> Figure:
-    """Draws the scores of a clip, decisions by name, and the references.
+    """Draws the scores of a clip, events by name, and the references.
 
     Args:
         scores: the score set.
         clip: index of the clip.
-        decisions: bool ``[class, frame]`` by name, drawn in order below the scores.
-        classes: indices of the classes to draw; by default those with references, decisions or scores above 0.5.
+        events: detected events over the clips of the set, by name, drawn in order below the scores.
+        classes: indices of the classes to draw; by default those with references, events or scores above 0.5.
     """
     n = int(scores.n_frames[clip])
     x = scores.scores[clip, :, :n].cpu()
     edges = scores.edges[clip if len(scores.edges) > 1 else 0, : n + 1].cpu().numpy()
-    references = scores.references.select(torch.tensor([clip])) if scores.references is not None else None
+    tables = dict(events)
+    if scores.references is not None:
+        tables["reference"] = scores.references
+    shown = {name: table.select(torch.tensor([clip])) for name, table in tables.items()}
     if classes is None:
         busy = x.amax(1) > 0.5
-        for decision in decisions.values():
-            busy |= decision[:, :n].cpu().any(1)
-        if references is not None:
-            busy[references.label.cpu()] = True
+        for table in shown.values():
+            busy[table.label.cpu()] = True
         classes = busy.nonzero()[:, 0].tolist() or [int(x.amax(1).argmax())]
     figure = Figure(figsize=(7.5, 0.9 + 1.05 * len(classes)), layout="constrained")
     axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False)[:, 0]
-    lanes = [*decisions, "reference"] if references is not None else list(decisions)
-    palette = {name: colour for name, colour in zip(decisions, (COLOURS["before"], COLOURS["after"]), strict=False)}
+    palette = {name: colour for name, colour in zip(events, (COLOURS["before"], COLOURS["after"]), strict=False)}
     for axis, k in zip(axes, classes, strict=True):
         axis.stairs(x[k].numpy(), edges, color="#333333", linewidth=1, fill=False)
-        for lane, name in enumerate(lanes):
-            bottom = -0.22 * (lane + 1)
-            if name == "reference":
-                assert references is not None
-                own = references.label == k
-                spans = [
-                    (on, off - on)
-                    for on, off in zip(references.onset[own].tolist(), references.offset[own].tolist(), strict=True)
-                ]
-            else:
-                spans = _spans(decisions[name][k, :n].cpu().numpy(), edges)
-            axis.broken_barh(spans, (bottom, 0.17), color=palette.get(name, COLOURS["reference"]))
-        axis.set_ylim(-0.22 * len(lanes) - 0.05, 1.02)
+        for lane, (name, table) in enumerate(shown.items()):
+            own = table.label == k
+            times = zip(table.onset[own].tolist(), table.offset[own].tolist(), strict=True)
+            spans = [(onset, offset - onset) for onset, offset in times]
+            axis.broken_barh(spans, (-0.22 * (lane + 1), 0.17), color=palette.get(name, COLOURS["reference"]))
+        axis.set_ylim(-0.22 * len(shown) - 0.05, 1.02)
         axis.set_yticks([0, 1])
         axis.set_ylabel(scores.classes[k].replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=8)
     axes[-1].set_xlabel("seconds")
-    handles = [Patch(color=palette.get(n, COLOURS["reference"]), label=n) for n in lanes]
-    figure.legend(handles=handles, loc="outside upper center", ncol=len(lanes), frameon=False)
+    handles = [Patch(color=palette.get(n, COLOURS["reference"]), label=n) for n in shown]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncol=len(shown), frameon=False)
     return figure
-
-
-def _spans(active: np.ndarray, edges: np.ndarray) -> list[tuple[float, float]]:
-    change = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
-    return [(float(edges[a]), float(edges[b] - edges[a])) for a, b in zip(change[0::2], change[1::2], strict=True)]

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import torch
 
-from rl_postproc.metrics.event_based import EventBased, find_windows
-from rl_postproc.scores import ScoreSet
-from rl_postproc.stack import Stack
-from rl_postproc.sweep import chunks, filtered_levels
+from rl_postproc.counts.grid import chunks
+from rl_postproc.counts.levels import filtered_levels
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.utils.pyramid import RangePyramid
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def decode_candidates(scores: ScoreSet, stack: Stack) -> DecodedEvents:
     columns: list[torch.Tensor] = []
     n_filters = n_levels = 0
     for clips in chunks(scores, stack):
-        values, n_levels = filtered_levels(scores, stack, clips)
+        values, n_levels = _candidate_levels(scores, stack, clips)
         n_filters = len(values)
         track, first, last, number, low, high = _runs(values)
         columns.append(torch.stack([track + clips.start * scores.n_classes, first, last, number, low, high]))
@@ -125,43 +126,32 @@ def decode_candidates(scores: ScoreSet, stack: Stack) -> DecodedEvents:
     )
 
 
+def _candidate_levels(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, int]:
+    """Returns levels ``[filter, frame, track]`` and their number; without levels, each candidate is a filter with one."""
+    if stack.ends_with_threshold:
+        return filtered_levels(scores, stack, clips)
+    part = scores.select(range(clips.start, clips.stop))
+    decided = [stack.decide(part, values).flatten(0, 1).T for values in stack.space.values]
+    return torch.stack(decided).to(torch.uint8), 1
+
+
 def _runs(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Returns track, first and last frame, filter, low and high of the runs of ``[filter, frame, track]``, int64."""
     _, width, n_tracks = values.shape
     padded = torch.nn.functional.pad(values, (0, 0, 1, 1))
     # A run's least frame differs from the one before it, or the frames before are the same run.
     number, frame, track = ((values > 0) & (values != padded[:, :width])).nonzero().unbind(1)
-    pyramid = [padded]
-    while 2 ** len(pyramid) <= width:
-        step = 2 ** (len(pyramid) - 1)
-        shifted = torch.nn.functional.pad(pyramid[-1][:, step:], (0, 0, 0, step))
-        pyramid.append(torch.minimum(pyramid[-1], shifted))
-    base = number * (width + 2) * n_tracks + track
+    levels = RangePyramid(padded, torch.minimum).levels
+    n_powers, flat = levels.shape[1], levels.reshape(-1)
+    base = number * levels[0].numel() + track
     level = values[number, frame, track]
     first, last = frame + 1, frame + 1
-    for power in range(len(pyramid) - 1, -1, -1):
-        step, flat = 2**power, pyramid[power].reshape(-1)
+    for power in range(n_powers - 1, -1, -1):
+        step, begin = 2**power, base + power * (width + 2) * n_tracks
         ahead = (last + 1).clamp(max=width + 1)
-        last = torch.where(flat[base + ahead * n_tracks] >= level, last + step, last)
+        last = torch.where(flat[begin + ahead * n_tracks] >= level, last + step, last)
         behind = first - step
-        covers = (behind >= 1) & (flat[base + behind.clamp(min=0) * n_tracks] >= level)
+        covers = (behind >= 1) & (flat[begin + behind.clamp(min=0) * n_tracks] >= level)
         first = torch.where(covers, behind, first)
-    flat = padded.reshape(-1)
     low = torch.maximum(flat[base + (first - 1) * n_tracks], flat[base + (last + 1) * n_tracks])
     return track, first - 1, last - 1, number, low.long(), level.long()
-
-
-def matches_reference(scores: ScoreSet, metric: EventBased, events: DecodedEvents) -> torch.Tensor:
-    """Returns which decoded events lie within the collars of a reference event of their track, bool ``[event]``."""
-    windows = find_windows(metric, scores, scores.require_references())
-    per_track = torch.bincount(windows.track, minlength=events.n_tracks)
-    begin = (per_track.cumsum(0) - per_track)[events.track]
-    n = per_track[events.track]
-    event = torch.arange(len(events), device=n.device).repeat_interleave(n)
-    reference = begin[event] + torch.arange(len(event), device=n.device) - (n.cumsum(0) - n)[event]
-    first, last, near = events.first[event], events.last[event], windows[reference]
-    hit = (near.first_onset <= first) & (first <= near.last_onset)
-    hit &= (near.first_offset <= last) & (last <= near.last_offset)
-    found = torch.zeros(len(events), dtype=torch.bool, device=n.device)
-    found[event[hit]] = True
-    return found

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from rl_postproc.metrics.base import Metric
+from rl_postproc.metrics.objectives import Objective
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -22,39 +25,36 @@ class Interval:
     high: float
 
 
-def resampled_macro_f1(counts: torch.Tensor, reference: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Returns the macro F1 of resampled clips, averaged over runs.
+def resampled(metric: Metric, objective: Objective, counts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Returns the objective on resampled clips, averaged over runs, float64 ``[sample]``.
 
     Args:
-        counts: true positives and estimated counts of each run, ``[run, 2, clip, class]``.
-        reference: ``[clip, class]``.
+        metric: what was counted.
+        objective: what is reported of the counts.
+        counts: the metric's columns of each run, ``[run, column, clip, class]``.
         weights: how often each clip is drawn, float64 ``[sample, clip]``.
-
-    Returns:
-        float64 ``[sample]``. Classes without references in a sample are left out of its average.
     """
     n_runs = len(counts)
     drawn = weights @ counts.double().permute(2, 0, 1, 3).flatten(1)
-    tp, estimated = drawn.reshape(len(weights), n_runs, 2, -1).unbind(2)
-    present = (weights @ reference.double())[:, None]
-    known = present > 0
-    f1 = torch.where(known, 2 * tp / (estimated + present).clamp(min=1), 0.0)
-    return (f1.sum(-1) / known.sum(-1).clamp(min=1)).mean(1)
+    columns = drawn.reshape(len(weights), n_runs, len(metric.columns), -1).unbind(2)
+    return objective.value(metric, dict(zip(metric.columns, columns, strict=True))).mean(1)
 
 
 def bootstrap(
+    metric: Metric,
+    objective: Objective,
     counts: torch.Tensor,
-    reference: torch.Tensor,
     baseline: torch.Tensor | None = None,
     samples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Returns the macro F1 of an agent's runs, or its gain over a baseline on the same resampled clips.
+    """Returns the objective of an agent's runs, or its gain over a baseline on the same resampled clips.
 
     Args:
-        counts: ``[run, 2, clip, class]``.
-        reference: ``[clip, class]``.
-        baseline: counts of the baseline's runs, ``[run, 2, clip, class]``; the interval is then one of differences.
+        metric: what was counted.
+        objective: what is reported of the counts.
+        counts: ``[run, column, clip, class]``.
+        baseline: counts of the baseline's runs, ``[run, column, clip, class]``; the interval is then one of differences.
         samples: bootstrap samples.
         seed: of the resampling, the same for every agent, which pairs them.
 
@@ -66,8 +66,8 @@ def bootstrap(
     weights[0] = 1
     drawn = torch.randint(n_clips, (samples, n_clips), generator=generator)
     weights[1:].scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
-    score = resampled_macro_f1(counts, reference, weights)
+    score = resampled(metric, objective, counts, weights)
     if baseline is not None:
-        score = score - resampled_macro_f1(baseline, reference, weights)
+        score = score - resampled(metric, objective, baseline, weights)
     low, high = torch.quantile(score[1:], torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return Interval(float(score[0]), low, high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,38 +12,32 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from rl_postproc.certify import Report
-from rl_postproc.files import write_text
-
-CSV_COLUMNS: tuple[str, ...] = (
-    "agent",
-    "seed",
-    "macro_f1",
-    "micro_f1",
-    "train_macro_f1",
-    "train_micro_f1",
-    "seconds",
-    "evaluations",
-    "certified_by",
-)
+from rl_postproc.metrics.certify import CertifiedScores
+from rl_postproc.utils.files import write_text
 
 
-def agents_table(rows: Sequence[Mapping[str, Any]], title: str, intervals: Sequence[Mapping[str, Any]] = ()) -> Table:
+def score_label(score: str) -> str:
+    """Returns the name of a score for people, such as ``F1`` for ``f1``."""
+    return score.upper() if len(score) <= 3 else score.replace("_", " ")
+
+
+def agents_table(results: Mapping[str, Any], title: str) -> Table:
     """Returns the table of agents: means over seeds, their spread where there are several, paired gains.
 
     Args:
-        rows: result rows.
+        results: ``rows``, ``score`` (the name of the score) and ``agents``: per agent ``agent`` and, but for the baseline,
+            ``gain`` with ``over``, ``value``, ``low``, ``high``.
         title: heading.
-        intervals: per agent ``agent`` and, but for the baseline, ``gain`` with ``over``, ``value``, ``low``, ``high``.
     """
+    rows, score = results["rows"], results["score"]
     table = Table(title=title, title_justify="left")
-    gains = {entry["agent"]: entry["gain"] for entry in intervals if "gain" in entry}
+    gains = {entry["agent"]: entry["gain"] for entry in results.get("agents", ()) if "gain" in entry}
     over = next((gain["over"] for gain in gains.values()), "baseline")
     for name in (
         "agent",
-        "held-out macro F1",
+        f"held-out macro {score_label(score)}",
         f"gain over {over} (95 %)",
-        "micro F1",
+        f"micro {score_label(score)}",
         "training",
         "seconds",
         "evaluations",
@@ -50,14 +45,14 @@ def agents_table(rows: Sequence[Mapping[str, Any]], title: str, intervals: Seque
         table.add_column(name, justify="left" if name == "agent" else "right")
     for name in dict.fromkeys(row["agent"] for row in rows):
         own = [row for row in rows if row["agent"] == name]
-        held = np.array([100 * row["macro_f1"] for row in own])
+        held = np.array([100 * row[f"macro_{score}"] for row in own])
         spread = f" ± {held.std(ddof=1):.2f}" if len(own) > 1 else ""
         table.add_row(
             name,
             f"{held.mean():.2f}{spread}",
             _gain(gains.get(name)),
-            f"{100 * np.mean([row['micro_f1'] for row in own]):.2f}",
-            f"{100 * np.mean([row['train_macro_f1'] for row in own]):.2f}",
+            f"{100 * np.mean([row[f'micro_{score}'] for row in own]):.2f}",
+            f"{100 * np.mean([row[f'train_macro_{score}'] for row in own]):.2f}",
             f"{np.mean([row['seconds'] for row in own]):.1f}",
             f"{np.mean([row['evaluations'] for row in own]):,.0f}",
         )
@@ -93,26 +88,30 @@ def published_table(results: Mapping[str, Any]) -> Table:
     return table
 
 
-def classes_table(report: Report, title: str) -> Table:
-    """Returns the counts and F1 of each class."""
+def classes_table(report: CertifiedScores, title: str) -> Table:
+    """Returns the counts and the score of each class."""
     table = Table(title=title, title_justify="left")
-    for name in ("class", "true positives", "estimated", "reference", "F1"):
-        table.add_column(name, justify="left" if name == "class" else "right")
-    figures = report.to_json()
-    for name, row in figures["classes"].items():
-        score = "no references" if row["f1"] is None else f"{100 * row['f1']:.2f}"
-        table.add_row(name, str(row["tp"]), str(row["estimated"]), str(row["reference"]), score)
+    label = score_label(report.score_name)
+    table.add_column("class")
+    for name in (*report.counts, label):
+        table.add_column(name.replace("_", " "), justify="right")
+    for k, name in enumerate(report.classes):
+        score = float(report.score.by_class[k])
+        shown = "no references" if math.isnan(score) else f"{100 * score:.2f}"
+        table.add_row(name, *(str(int(count[k])) for count in report.counts.values()), shown)
     table.add_section()
-    total = [str(int(x.sum())) for x in (report.true_positives, report.estimated, report.reference)]
-    table.add_row("micro", *total, f"{100 * figures['micro_f1']:.2f}")
-    table.add_row("macro", "", "", "", f"{100 * figures['macro_f1']:.2f}")
+    total = [str(int(count.sum())) for count in report.counts.values()]
+    table.add_row("micro", *total, f"{100 * report.score.micro:.2f}")
+    table.add_row("macro", *[""] * len(total), f"{100 * report.score.macro:.2f}")
     return table
 
 
-def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes result rows as CSV."""
+def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]], score: str) -> None:
+    """Writes result rows as CSV, ``score`` being the name of the score."""
+    means = [f"{prefix}{average}_{score}" for prefix in ("", "train_") for average in ("macro", "micro")]
+    columns = ["agent", "seed", *means, "seconds", "evaluations", "certified_by"]
     text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from rl_postproc.decoded import DecodedEvents
-from rl_postproc.scores import ScoreSet
+from rl_postproc.candidates.events import DecodedEvents
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.pyramid import RangePyramid
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def feature_names(grid: FeatureGrid) -> list[str]:
         "votes",
         "votes_best_filter",
         "filters",
-        "low_unfiltered",
-        "high_unfiltered",
+        "low_first_filter",
+        "high_first_filter",
         "track_events",
         "track_votes_all",
         *windows,
@@ -88,7 +89,7 @@ def event_features(scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid) -
     spread = (_range_mean(squares, track, first, last) - mean.square()).clamp(min=0).sqrt()
     side = max(1, round(grid.reach * grid.step / hop))
     before, after = (first - side).clamp(min=0), torch.minimum(last + side, n_frames - 1)
-    maximum, minimum = RangeExtreme(x, torch.maximum), RangeExtreme(x, torch.minimum)
+    maximum, minimum = (RangePyramid(x[..., None], pick).of_rows for pick in (torch.maximum, torch.minimum))
     # The running sum, and not the mean of the padded row, whose rounding would depend on the padding.
     level = torch.stack([running[:, -1] / n_frames_of(scores), x.amax(1), (x > 0.5).sum(1) / n_frames_of(scores)], 1)
     votes = _votes(events)
@@ -174,21 +175,3 @@ def _window(
     inside = (place >= 0) & (place < n_frames[:, None])
     found = source[track[:, None], place.clamp(0, source.shape[1] - 1)]
     return torch.where(inside, found, -0.1)
-
-
-class RangeExtreme:
-    """Minimum or maximum over any range of frames of ``[track, frame]``, from a pyramid over 1, 2, 4, … frames."""
-
-    def __init__(self, x: torch.Tensor, pick):
-        """Builds the pyramid."""
-        self._pick, levels = pick, [x]
-        while 2 ** len(levels) <= x.shape[1]:
-            step = 2 ** (len(levels) - 1)
-            levels.append(levels[-1].clone())
-            levels[-1][:, :-step] = pick(levels[-2][:, :-step], levels[-2][:, step:])
-        self._pyramid = torch.stack(levels)
-
-    def __call__(self, track: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-        """Returns the extremes over frames ``first`` to ``last``, inclusive."""
-        level = torch.frexp((last - first + 1).clamp(min=1).double())[1].long() - 1
-        return self._pick(self._pyramid[level, track, first], self._pyramid[level, track, last + 1 - (1 << level)])

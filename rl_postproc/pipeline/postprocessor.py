@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -12,70 +11,15 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from rl_postproc import __version__
-from rl_postproc.errors import UserError
-from rl_postproc.events import Events
-from rl_postproc.files import read_json, whole_file, write_json
-from rl_postproc.scores import ScoreSet
-from rl_postproc.stack import Stack, decode_events
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.policy import Constant, Policy, find_policy
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.utils.errors import UnknownNameError, UserError
+from rl_postproc.utils.files import read_json, whole_file, write_json
 
 ARTEFACT = "postprocessor.json"
 FORMAT = "rl_postproc post-processor 1"
-
-
-class Policy(ABC):
-    """Chooses the parameter values of every clip and class. Subclasses are found by their ``kind``."""
-
-    kind: ClassVar[str]
-
-    @abstractmethod
-    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
-        """Returns parameter values, float32 ``[clip, class, parameter]`` or ``[class, parameter]``."""
-
-    @abstractmethod
-    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        """Returns what must be saved, as JSON values and as tensors."""
-
-    @classmethod
-    @abstractmethod
-    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Policy:
-        """Restores a policy from `state`."""
-
-
-class Constant(Policy):
-    """The same parameter values for every clip."""
-
-    kind = "constant"
-
-    def __init__(self, values: torch.Tensor, classes: tuple[str, ...], names: tuple[str, ...]):
-        """Holds values ``[class, parameter]``."""
-        self.values, self.classes, self.names = values.float(), classes, names
-
-    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
-        """Returns the values ``[class, parameter]``."""
-        return self.values
-
-    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        """Returns a table of values by class and parameter, for people to read."""
-        rows = [dict(zip(self.names, row, strict=True)) for row in self.values.double().tolist()]
-        return {"values": dict(zip(self.classes, rows, strict=True))}, {}
-
-    @classmethod
-    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Constant:
-        """Restores the values."""
-        table = values["values"]
-        names = tuple(next(iter(table.values())))
-        return cls(torch.tensor([[row[n] for n in names] for row in table.values()]), tuple(table), names)
-
-    def of(self, classes: tuple[str, ...], names: tuple[str, ...]) -> Constant:
-        """Returns the values of these classes and parameters, in this order: a person may have edited the table.
-
-        Raises:
-            ValueError: one of them is missing, or there are others.
-        """
-        if sorted(classes) != sorted(self.classes) or sorted(names) != sorted(self.names):
-            raise ValueError("the values do not cover each class and parameter once")
-        rows, columns = [self.classes.index(c) for c in classes], [self.names.index(n) for n in names]
-        return Constant(self.values[rows][:, columns], classes, names)
 
 
 class PostProcessor:
@@ -111,7 +55,7 @@ class PostProcessor:
             UserError: a class of the post-processor is missing from the scores.
         """
         scores = with_classes(scores, self.classes)
-        return decode_events(scores, self.stack.decide(scores, self.choose(scores)))
+        return self.stack.events(scores, self.choose(scores))
 
     def save(self, folder: str | Path) -> Path:
         """Writes ``postprocessor.json`` and, for a learned policy, ``postprocessor.safetensors``."""
@@ -151,28 +95,20 @@ class PostProcessor:
         try:
             policy = dict(found["policy"])
             kind, names = policy.pop("kind"), policy.pop("tensors")
-            kinds = {p.kind: p for p in _policies()}
-            if kind not in kinds:
-                raise UserError(
-                    f"'{path}' holds a policy of kind '{kind}', which is not loaded; import rl_postproc.agents."
-                )
+            known = find_policy(kind)
+            if known is None:
+                raise UnknownNameError(f"unknown policy '{kind}'")
             tensors = _read_tensors(path.with_suffix(".safetensors"), names) if names else {}
             stack = Stack.from_config(found["stack"])
-            restored = kinds[kind].from_state(policy, tensors)
+            restored = known.from_state(policy, tensors)
             if isinstance(restored, Constant):
                 restored = restored.of(tuple(found["classes"]), stack.space.names)
             return cls(stack, tuple(found["classes"]), restored, float(found["hop"]), found["about"])
+        except UnknownNameError as error:
+            raise UserError(f"'{path}' cannot be used ({str(error).rstrip('.')}); name the file or module that has it with "
+                            "--plugin, or import it.") from error  # fmt: skip
         except (AttributeError, KeyError, TypeError, ValueError, StopIteration, RuntimeError) as error:
             raise UserError(f"'{path}' is damaged ({type(error).__name__}: {error}); train it anew.") from error
-
-
-def _policies() -> list[type[Policy]]:
-    pending, found = [Policy], []
-    while pending:
-        subclasses = pending.pop().__subclasses__()
-        pending += subclasses
-        found += [kind for kind in subclasses if hasattr(kind, "kind")]
-    return found
 
 
 def _read_tensors(path: Path, names: list[str]) -> dict[str, torch.Tensor]:
@@ -204,7 +140,7 @@ def with_classes(scores: ScoreSet, classes: tuple[str, ...]) -> ScoreSet:
     order = [scores.classes.index(name) for name in classes]
     references = None
     if scores.references is not None:
-        references = Events.from_rows(scores.references.rows(), scores.clip_ids, classes)
+        references = Events.from_rows(scores.references.to_rows(), scores.clip_ids, classes)
     return ScoreSet(
         scores.scores[:, order], scores.n_frames, scores.edges, scores.durations, scores.clip_ids, classes, references
     )

@@ -1,0 +1,1 @@
+"""What the candidates of a stack decode: distinct events, and their features."""

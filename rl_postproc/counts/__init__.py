@@ -1,0 +1,1 @@
+"""Counts of every candidate, and of every threshold."""

@@ -1,0 +1,189 @@
+"""The sweep: counts of every candidate of a stack, for every clip and class.
+
+The threshold is never looped over. Scores become the number of thresholds below them (a median filter commutes with
+that map), counts are found as intervals of thresholds (`rl_postproc.metrics`), and one running sum along the
+thresholds makes the table. Stages after the threshold work on the distinct decisions alone (`rl_postproc.counts.rows`).
+Clips go through in chunks that stay within a memory budget and keep to a core's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+
+from rl_postproc.counts.levels import audible_tracks, filtered_levels, narrowest, tabulate
+from rl_postproc.counts.rows import RowCounter, no_events
+from rl_postproc.counts.table import CountTable
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.metrics.base import Counts, Metric, PreparedMetric
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.parallel import in_threads
+
+Progress = Callable[[int, int], None]
+"""Called with the number of clips done and the number of clips in all."""
+
+CHUNK_BYTES = {"cpu": 1 << 23, "cuda": 1 << 31}
+"""Size of the filtered levels of one chunk; the working memory of a thread is about 40 times as much at worst."""
+
+
+def sweep(
+    scores: ScoreSet,
+    stack: Stack,
+    metric: Metric,
+    *,
+    progress: Progress | None = None,
+    chunk_bytes: int | None = None,
+) -> CountTable:
+    """Counts every candidate of the stack for every clip and class.
+
+    Args:
+        scores: the score set, with references.
+        stack: the stages with their candidates.
+        metric: what is counted.
+        progress: called after every chunk of clips.
+        chunk_bytes: memory for the filtered levels of one chunk; by default what suits the device.
+
+    Returns:
+        The table, on the device of the scores. Its integers are as narrow as the counts allow.
+    """
+    return sweep_stream([scores], stack, metric, n_clips=scores.n_clips, progress=progress, chunk_bytes=chunk_bytes)
+
+
+def sweep_stream(
+    parts: Iterable[ScoreSet],
+    stack: Stack,
+    metric: Metric,
+    *,
+    n_clips: int | None = None,
+    progress: Progress | None = None,
+    chunk_bytes: int | None = None,
+) -> CountTable:
+    """Counts every candidate for score sets that arrive one after another, such as the shards of a large set.
+
+    Args:
+        parts: score sets with references and the same classes; each is forgotten once it is counted.
+        stack: the stages with their candidates.
+        metric: what is counted.
+        n_clips: number of clips of all parts, for the progress alone.
+        progress: called after every chunk of clips; the number in all is 0 when ``n_clips`` is None.
+        chunk_bytes: memory for the filtered levels of one chunk; by default what suits the device.
+
+    Returns:
+        The table of all clips, in the order of their arrival.
+
+    Raises:
+        UserError: there is no part, a part has no references, or other classes than the first.
+    """
+    tables: list[tuple[torch.Tensor, ...]] = []
+    classes: tuple[str, ...] | None = None
+    done = 0
+    for scores in parts:
+        if scores.classes != (classes or scores.classes):
+            raise UserError(f"The clips from '{scores.clip_ids[0]}' on have the classes {', '.join(scores.classes)}, "
+                            f"but the clips before them have {', '.join(classes or ())}; make them equal.")  # fmt: skip
+        classes = scores.classes
+
+        def report(clips: int, _: int, before: int = done) -> None:
+            if progress:
+                progress(before + clips, n_clips or 0)
+
+        tables.append(_count_all(scores, stack, metric, report, chunk_bytes))
+        done += scores.n_clips
+    if not tables:
+        raise UserError("There is no score set to count; give at least one.")
+    # Column by column, so that only one of them is held twice.
+    columns = [list(column) for column in zip(*tables, strict=True)]
+    tables.clear()
+    return CountTable({name: _join(columns.pop(0)) for name in metric.columns}, metric, stack.space)
+
+
+def _join(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _count_all(
+    scores: ScoreSet, stack: Stack, metric: Metric, progress: Progress, chunk_bytes: int | None
+) -> tuple[torch.Tensor, ...]:
+    """Returns the metric's columns, ``[clip, class, candidate]``, or ``[clip, class]`` where candidates change nothing."""
+    prepared, references = metric.prepare(scores), scores.require_references()
+    n_tracks, shape = scores.n_clips * scores.n_classes, (scores.n_clips, scores.n_classes)
+    fixed = {} if prepared is None else prepared.fixed
+    names = [name for name in metric.columns if name not in fixed]
+    # What silence counts. Tracks without events in any candidate are left out by the chunks.
+    silence = metric.count(references, no_events(references)) if prepared is None else {}
+    fast = prepared if prepared is not None and stack.ends_with_threshold else None
+    counter = RowCounter(scores, stack, metric, prepared)
+    tables = [torch.zeros(n_tracks, stack.space.n_candidates, dtype=torch.uint8, device=scores.device) for _ in names]
+
+    def count(clips: slice) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return counter.count(clips) if fast is None else _count_chunk(scores, stack, fast, clips)
+
+    for clips, (tracks, counts) in in_threads(count, chunks(scores, stack, chunk_bytes), scores.device):
+        for i, part in enumerate(counts):
+            if torch.promote_types(tables[i].dtype, part.dtype) != tables[i].dtype:
+                tables[i] = tables[i].to(part.dtype)
+            tables[i][clips.start * scores.n_classes + tracks] = part.to(tables[i].dtype)
+        progress(clips.stop, scores.n_clips)
+    found = dict(fixed)
+    for name, table in zip(names, tables, strict=True):
+        if name in silence:
+            table = narrowest(table.int() + silence[name].reshape(-1, 1).int())
+        found[name] = table.reshape(*shape, -1)
+    return tuple(found[name] for name in metric.columns)
+
+
+def chunks(scores: ScoreSet, stack: Stack, chunk_bytes: int | None = None) -> Iterator[slice]:
+    """Yields slices of clips whose filtered levels take about ``chunk_bytes``."""
+    budget = chunk_bytes or CHUNK_BYTES.get(scores.device.type, 1 << 23)
+    step = max(1, budget // (stack.n_filter_settings * scores.n_classes * scores.width))
+    for first in range(0, scores.n_clips, step):
+        yield slice(first, min(first + step, scores.n_clips))
+
+
+def _count_chunk(
+    scores: ScoreSet, stack: Stack, prepared: PreparedMetric, clips: slice
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Counts consecutive clips.
+
+    Returns:
+        The tracks that can have any count, int64 ``[track]``, and the metric's changing columns in the narrowest
+        integers, ``[track, candidate]``.
+    """
+    tracks = audible_tracks(scores, stack, clips)
+    values, n_levels = filtered_levels(scores, stack, clips, tracks)
+    n_filters, width, n_tracks = values.shape
+    dtype = torch.int16 if width < 1 << 15 else torch.int32
+    counts = []
+    for found in prepared.intervals(values, clips, tracks):
+        by_filter = tabulate(found, n_filters * n_tracks, n_levels, dtype).reshape(n_filters, n_tracks, n_levels)
+        if not by_filter.numel() or int(by_filter.amax()) < 256:
+            by_filter = by_filter.to(torch.uint8)
+        counts.append(by_filter.transpose(0, 1).flatten(1))
+    return tracks, counts
+
+
+def count_decisions(scores: ScoreSet, metric: Metric, decisions: torch.Tensor) -> Counts:
+    """Counts given decisions by the metric's fast path, where it has one.
+
+    Args:
+        scores: the score set, with references.
+        metric: what is counted.
+        decisions: bool ``[clip, class, frame]``.
+
+    Returns:
+        The metric's columns, int64 ``[clip, class]``.
+    """
+    prepared, frames = metric.prepare(scores), scores.frames
+    active = (decisions & scores.valid[:, None]).flatten(0, 1).T.contiguous()
+    if prepared is None:
+        events = TrackEvents.from_decisions(active, frames).to_events(scores.clip_ids, scores.classes)
+        return metric.count(scores.require_references(), events)
+    found = dict(prepared.fixed)
+    shape = scores.n_clips, scores.n_classes
+    intervals = prepared.intervals(active.to(torch.uint8)[None], slice(0, scores.n_clips))
+    for name, part in zip(prepared.columns, intervals, strict=True):
+        found[name] = tabulate(part, active.shape[1], 1, torch.int32).reshape(shape).long()
+    return {name: found[name] for name in metric.columns}

@@ -1,0 +1,186 @@
+"""Counts of stacks with stages after the threshold: by the distinct decisions, batched over tracks and candidates.
+
+A filtered track has as many distinct decisions as it has distinct levels, however many thresholds there are; each is a
+row, and holds for the thresholds between two levels. The stages that follow, and the count, run once on all rows at a
+time. A stack whose first decision is not made at levels has one row for each track and filter setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rl_postproc.counts.levels import audible_tracks, filtered_levels, narrowest, tabulate
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.metrics.base import Metric, PreparedMetric
+from rl_postproc.pipeline.stack import Stack, run_stages
+from rl_postproc.stages.base import combine
+from rl_postproc.utils.tensors import argsort, ragged_ranges
+
+ROW_CELLS = 1 << 21
+"""Frames of rows that are worked on at once, all candidates of the later stages together."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of consecutive clips, sorted by track.
+
+    Attributes:
+        values: filtered levels or scores, ``[filter * track, frame]``.
+        source: row of ``values``, int64 ``[row]``.
+        track: track within the clips, int64 ``[row]``.
+        filter: filter setting, int64 ``[row]``.
+        level: the row is active where its value reaches this level, int64 ``[row]``; 0 where a stage is yet to decide.
+        low: first candidate level for which the row holds, int64 ``[row]``.
+        high: one after the last, int64 ``[row]``.
+    """
+
+    values: torch.Tensor
+    source: torch.Tensor
+    track: torch.Tensor
+    filter: torch.Tensor
+    level: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def split(self, size: int) -> Iterator[Rows]:
+        """Yields the rows in parts, none where there is no row: no stage need cope with no tracks."""
+        if not len(self.track):
+            return
+        names = ("source", "track", "filter", "level", "low", "high")
+        for part in zip(*(getattr(self, name).split(size) for name in names), strict=True):
+            yield Rows(self.values, *part)
+
+
+class RowCounter:
+    """Counts consecutive clips row by row."""
+
+    def __init__(self, scores: ScoreSet, stack: Stack, metric: Metric, prepared: PreparedMetric | None):
+        """Takes what is counted; the fast path of the metric serves where the stack gives decisions."""
+        self._scores, self._stack, self._metric, self._prepared = scores, stack, metric, prepared
+        self._names = metric.columns if prepared is None else prepared.columns
+        self._values = combine([p.candidates for stage in stack.after for p in stage.parameters.values()])
+        self._references = scores.require_references()
+        self._n_filters = stack.n_filter_settings
+        threshold = stack.threshold
+        self._n_levels = 1 if threshold is None else len(threshold.parameters[str(threshold.decides_at)].candidates)
+
+    def count(self, clips: slice) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Returns tracks int64 ``[track]``, and each column less what silence counts, ``[track, candidate]``."""
+        tracks = audible_tracks(self._scores, self._stack, clips)
+        rows, n_after = self._rows(clips, tracks), len(self._values)
+        shape = len(tracks), self._n_filters, self._n_levels + 1, n_after
+        tables = [torch.zeros(shape, dtype=torch.int32, device=tracks.device) for _ in self._names]
+        for part in rows.split(max(1, ROW_CELLS // (self._scores.width * n_after))):
+            for table, counts in zip(tables, self._count_rows(part, clips, tracks), strict=True):
+                table.index_put_((part.track, part.filter, part.low), counts, accumulate=True)
+                table.index_put_((part.track, part.filter, part.high), -counts, accumulate=True)
+        return tracks, [narrowest(table.cumsum(2, dtype=torch.int32)[:, :, :-1].flatten(1)) for table in tables]
+
+    def _rows(self, clips: slice, tracks: torch.Tensor) -> Rows:
+        """Finds the distinct decisions of each track and filter setting, or the filtered tracks themselves."""
+        n_tracks = len(tracks)
+        if self._stack.threshold is None:
+            x = self._scores.scores[clips].flatten(0, 1).T.contiguous()
+            filtered = self._stack.filter_all(x, self._scores.frames_of(clips))
+            source = torch.arange(self._n_filters * n_tracks, device=x.device).reshape(-1, n_tracks).T.flatten()
+            zero = torch.zeros_like(source)
+            values = filtered.transpose(1, 2).flatten(0, 1)
+            return Rows(values, source, source % n_tracks, source // n_tracks, zero, zero, zero + 1)
+        levels, n_levels = filtered_levels(self._scores, self._stack, clips, tracks)
+        values = levels.transpose(1, 2).flatten(0, 1)
+        occurs = torch.zeros(len(values), n_levels + 1, dtype=torch.bool, device=values.device)
+        occurs.scatter_(1, values.long(), True)
+        # By track, filter and level; a row holds from the next lower level of its track and filter on.
+        ordered = occurs.reshape(self._n_filters, n_tracks, n_levels + 1).transpose(0, 1)[..., 1:]
+        track, number, level = ordered.nonzero().unbind(1)
+        level = level + 1
+        same = (track[1:] == track[:-1]) & (number[1:] == number[:-1])
+        low = torch.nn.functional.pad(torch.where(same, level[:-1], 0), (1, 0)) if len(level) else level
+        return Rows(values, number * n_tracks + track, track, number, level, low, level)
+
+    def _count_rows(self, rows: Rows, clips: slice, tracks: torch.Tensor) -> list[torch.Tensor]:
+        """Returns each column of each row less what silence counts, int32 ``[row, candidate of the later stages]``."""
+        x = rows.values.index_select(0, rows.source)
+        track = tracks[rows.track]
+        if self._stack.threshold is None:
+            return self._count_tracks(x, track, clips)
+        x = x >= rows.level.to(x.dtype)[:, None]
+        # Filters with kernels close to each other decide alike: each distinct row is counted once.
+        first, group = distinct_rows(x, track)
+        return [count[group] for count in self._count_tracks(x[first], track[first], clips)]
+
+    def _count_tracks(self, x: torch.Tensor, track: torch.Tensor, clips: slice) -> list[torch.Tensor]:
+        """Counts rows of scores or decisions ``[row, frame]``, as `_count_rows`."""
+        n_rows, n_after = len(x), len(self._values)
+        # Candidates of the later stages one after another, each with all rows.
+        frames = self._scores.frames_of(clips).select(track.repeat(n_after))
+        values = self._values.to(x.device).repeat_interleave(n_rows, 0)
+        found = run_stages(self._stack.after, x.T.contiguous().repeat(1, n_after), frames, values)
+        if isinstance(found, torch.Tensor) and self._prepared is not None:
+            active = found.reshape(len(found), n_after, n_rows).transpose(0, 1).to(torch.uint8)
+            parts = self._prepared.intervals(active, clips, track)
+            counts = [tabulate(part, n_after * n_rows, 1, torch.int32)[:, 0] for part in parts]
+        else:
+            if isinstance(found, torch.Tensor):
+                found = TrackEvents.from_decisions(found, frames)
+            counts = self._count_events(found, clips, track.repeat(n_after))
+        return [count.reshape(n_after, n_rows).T.int() for count in counts]
+
+    def _count_events(self, found: TrackEvents, clips: slice, track: torch.Tensor) -> list[torch.Tensor]:
+        """Counts events of rows, int64 ``[row]`` a column: each row as a clip of its own, with its class's references."""
+        references, n_classes, n = self._references, self._scores.n_classes, len(track)
+        label, own = track % n_classes, clips.start * n_classes + track
+        cell = references.clip * n_classes + references.label
+        first = torch.searchsorted(cell, own)
+        row, index = ragged_ranges(first, torch.searchsorted(cell, own, right=True) - first)
+        names, classes = tuple(map(str, range(n))), self._scores.classes
+        wanted = Events.from_tensors(names, classes, row, label[row], references.onset[index], references.offset[index])
+        found_events = Events.from_tensors(
+            names, classes, found.track, label[found.track], found.onset, found.offset, found.confidence
+        )
+        rows = torch.arange(n, device=track.device)
+        counts = self._metric.count(wanted, found_events)
+        silence = self._metric.count(wanted, no_events(wanted))
+        return [(counts[name] - silence[name])[rows, label] for name in self._names]
+
+
+def distinct_rows(x: torch.Tensor, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Finds equal decisions of the same track.
+
+    Args:
+        x: bool ``[row, frame]``.
+        track: int64 ``[row]``, not falling.
+
+    Returns:
+        One row of each distinct kind, sorted by track, int64 ``[kind]``, and the kind of each row, int64 ``[row]``. Rows
+        that differ are never joined; that equal ones are left apart is possible, and costs time alone.
+    """
+    index = torch.arange(len(x), device=x.device)
+    if x.device.type != "cpu" or not len(x):
+        return index, index
+    packed = np.packbits(x.numpy(), axis=1)
+    words = np.zeros((len(x), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    words[:, : packed.shape[1]] = packed
+    words = torch.from_numpy(words.view(np.int64))
+    # Equal rows of a track become neighbours; any mixing of the words will do.
+    odd = torch.arange(words.shape[1]) * 2 + 0x1E3779B97F4A7C15
+    mixed = (words * odd).sum(1)
+    order = argsort((track << 40) | ((mixed ^ (mixed >> 29)) & 0xFFFFFFFFFF))
+    words, track = words[order], track[order]
+    new = torch.ones(len(x), dtype=torch.bool)
+    new[1:] = (words[1:] != words[:-1]).any(1) | (track[1:] != track[:-1])
+    kind = torch.empty_like(index)
+    kind[order] = new.cumsum(0) - 1
+    return order[new], kind
+
+
+def no_events(like: Events) -> Events:
+    """Returns an event list without events, over the same clips and classes."""
+    none = like.onset[:0]
+    return Events.from_tensors(like.clip_ids, like.classes, none.long(), none.long(), none, none)

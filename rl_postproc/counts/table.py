@@ -1,0 +1,142 @@
+"""The counts of every candidate of a stack, for every clip and class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from rl_postproc.metrics.base import Counts, Metric, Score, floating, total_counts
+from rl_postproc.metrics.objectives import Linearisation, Objective
+from rl_postproc.pipeline.space import ParameterSpace
+from rl_postproc.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class CountTable:
+    """Counts of every candidate for every clip and class.
+
+    Grid search is an argmax over `totals`, an environment step a gather (`of_choice`), a fold a `select`.
+
+    Attributes:
+        counts: the metric's columns: uint8, int16 or int32 ``[clip, class, candidate]``, or int64 ``[clip, class]`` for
+            those that no candidate changes.
+        metric: what is counted.
+        space: what each candidate stands for.
+    """
+
+    counts: Counts
+    metric: Metric
+    space: ParameterSpace
+
+    @property
+    def n_clips(self) -> int:
+        """Number of clips."""
+        return self._any.shape[0]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self._any.shape[1]
+
+    @property
+    def _any(self) -> torch.Tensor:
+        return self.counts[self.metric.columns[0]]
+
+    def select(self, clips: torch.Tensor) -> CountTable:
+        """Returns the table of the given clips (int64 indices)."""
+        clips = clips.to(self._any.device)
+        return replace(self, counts={name: column[clips] for name, column in self.counts.items()})
+
+    def to(self, device: torch.device | str) -> CountTable:
+        """Returns the same table on another device."""
+        return replace(self, counts={name: column.to(device) for name, column in self.counts.items()})
+
+    def totals(self) -> dict[str, torch.Tensor]:
+        """Returns the counts summed over clips: int64 ``[candidate, class]``, or ``[1, class]`` where all are the same."""
+        return {
+            name: _sum_over_clips(column).T if column.ndim == 3 else column.sum(0)[None]
+            for name, column in self.counts.items()
+        }
+
+    def of_choice(self, choice: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns the counts of one candidate per clip and class, int64 ``[clip, class]``.
+
+        Args:
+            choice: candidate indices, int64 ``[clip, class]`` or ``[class]``.
+        """
+        index = choice.expand(self.n_clips, self.n_classes)[..., None]
+        return {
+            name: column.gather(-1, index)[..., 0].long() if column.ndim == 3 else column
+            for name, column in self.counts.items()
+        }
+
+    def score(self, choice: torch.Tensor) -> Score:
+        """Scores one candidate per clip and class (or per class) on all clips of the table."""
+        return self.metric.summarise(total_counts(self.of_choice(choice)))
+
+    def linearise(self, objective: Objective, choice: torch.Tensor) -> Linearisation:
+        """Linearises the objective at one candidate per clip and class (or per class)."""
+        return objective.linearise(self.metric, total_counts(self.of_choice(choice)), self.n_clips)
+
+    def best_per_class(self, objective: Objective) -> torch.Tensor:
+        """Returns the candidates, one a class, that together maximise the objective, int64 ``[class]``.
+
+        The objective must be a mean of terms of the classes, so that each is searched by itself; parameters of global
+        scope are held equal by trying each of their values. Classes without a term (no references), or with one that no
+        candidate changes (no attainable hit), take the candidate that detects least. Ties go to the middle of the widest
+        run of equals among the last parameter's values, which is the choice least likely to fall over on other clips.
+
+        Raises:
+            UserError: the objective does not split by class.
+        """
+        totals = self.totals()
+        quality = objective.class_terms(self.metric, floating(totals))
+        if quality is None:
+            raise UserError(f"The objective '{objective.name}' does not split by class, so no search of each class by "
+                            "itself maximises it; use another agent.")  # fmt: skip
+        quality = quality.T
+        known = ~quality.isnan().all(1)
+        idle = quality.isnan() | (quality == quality[:, :1]).all(1, keepdim=True)
+        quality = torch.where(idle, -self.metric.output(totals).T.double(), quality)
+        group = self.space.global_group.to(quality.device)
+        best, best_value = None, -torch.inf
+        for g in range(int(group.max()) + 1):
+            allowed = torch.where(group == g, quality, -torch.inf)
+            value = float(allowed.amax(1)[known & ~idle.all(1)].sum())
+            if best is None or value > best_value:
+                best, best_value = _middle_of_best(allowed, self.space.sizes[-1]), value
+        assert best is not None
+        return best
+
+    def best_global(self, objective: Objective) -> int:
+        """Returns the one candidate that, used for all classes, maximises the objective."""
+        totals = self.totals()
+        value = objective.value(self.metric, floating(totals)).expand(self.space.n_candidates)
+        if bool(self.metric.score(floating(totals)).isnan().all()):
+            value = -self.metric.output(totals).sum(-1).double()
+        return int(_middle_of_best(value[None], self.space.sizes[-1])[0])
+
+
+def _sum_over_clips(counts: torch.Tensor) -> torch.Tensor:
+    """Sums ``[clip, class, candidate]`` to int64, a few clips at a time: torch widens all that it sums at once."""
+    total = torch.zeros(counts.shape[1:], dtype=torch.int64, device=counts.device)
+    for part in counts.split(max(1, (1 << 20) // max(1, total.numel()))):
+        total += part.sum(0, dtype=torch.int64)
+    return total
+
+
+def _middle_of_best(quality: torch.Tensor, run: int) -> torch.Tensor:
+    """Returns the index of a maximum of each row, in the middle of the longest run of maxima.
+
+    Args:
+        quality: ``[row, candidate]``.
+        run: number of candidates that are neighbours, the size of the last parameter.
+    """
+    is_best = (quality == quality.amax(1, keepdim=True)).reshape(len(quality), -1, run)
+    index = torch.arange(run, device=quality.device)
+    start = torch.where(is_best, -1, index).cummax(-1).values + 1
+    end = torch.where(is_best, run, index).flip(-1).cummin(-1).values.flip(-1) - 1
+    length = torch.where(is_best, end - start + 1, 0).flatten(1)
+    first = length.argmax(1, keepdim=True)
+    return (first[:, 0] + (end - start).flatten(1).gather(1, first)[:, 0] // 2).long()

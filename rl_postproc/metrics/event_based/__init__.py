@@ -1,0 +1,1 @@
+"""Event-based counts with collars, equal to sed_eval's."""

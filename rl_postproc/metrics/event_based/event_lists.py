@@ -1,0 +1,43 @@
+"""Matches of any event list, overlapping events included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from rl_postproc.data.events import Events
+from rl_postproc.utils.tensors import ragged_ranges
+
+if TYPE_CHECKING:
+    from rl_postproc.metrics.event_based.metric import EventBased
+
+
+def match_events(references: Events, estimates: Events, metric: EventBased) -> torch.Tensor:
+    """Counts the true positives of any event list, overlapping events included.
+
+    Maximum bipartite matching (Hopcroft-Karp, scipy) over the pairs of one clip and class that lie within the collars.
+
+    Returns:
+        True positives, int64 ``[clip, class]``.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    n_classes = len(references.classes)
+    ref_cell = references.clip * n_classes + references.label
+    est_cell = estimates.clip * n_classes + estimates.label
+    first = torch.searchsorted(ref_cell, est_cell)
+    est, ref = ragged_ranges(first, torch.searchsorted(ref_cell, est_cell, right=True) - first)
+    collar = metric.offset_collar(references)[ref]
+    hit = metric.within(references.onset[ref] - estimates.onset[est], metric.t_collar)
+    hit &= metric.within(references.offset[ref] - estimates.offset[est], collar)
+    matched = torch.zeros(len(references.clip_ids), n_classes, dtype=torch.int64)
+    if bool(hit.any()):
+        edges = (np.ones(int(hit.sum()), dtype=np.int8), (ref[hit].numpy(), est[hit].numpy()))
+        graph = csr_array(edges, shape=(len(references), len(estimates)))
+        partner = torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column").astype(np.int64))
+        cells = ref_cell[partner >= 0]
+        matched.view(-1).index_add_(0, cells, torch.ones_like(cells))
+    return matched

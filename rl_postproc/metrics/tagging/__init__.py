@@ -1,0 +1,1 @@
+"""Clip-level tags, with F1 equal to scikit-learn's."""

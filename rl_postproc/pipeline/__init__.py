@@ -1,0 +1,1 @@
+"""Stacks of stages, their parameter space, and what tuning yields."""

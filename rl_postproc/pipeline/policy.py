@@ -1,0 +1,87 @@
+"""What chooses the parameters: constants, or a policy that looks at each clip."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.stack import Stack
+
+
+class Policy(ABC):
+    """Chooses the parameter values of every clip and class. Subclasses are found by their ``kind``."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Returns parameter values, float32 ``[clip, class, parameter]`` or ``[class, parameter]``."""
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Returns what must be saved, as JSON values and as tensors."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Policy:
+        """Restores a policy from `state`."""
+
+
+class Constant(Policy):
+    """The same parameter values for every clip."""
+
+    kind = "constant"
+
+    def __init__(self, values: torch.Tensor, classes: tuple[str, ...], names: tuple[str, ...]):
+        """Holds values ``[class, parameter]``."""
+        self.values, self.classes, self.names = values.float(), classes, names
+
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Returns the values ``[class, parameter]``."""
+        return self.values
+
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Returns a table of values by class and parameter, for people to read."""
+        rows = [dict(zip(self.names, row, strict=True)) for row in self.values.double().tolist()]
+        return {"values": dict(zip(self.classes, rows, strict=True))}, {}
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Constant:
+        """Restores the values."""
+        table = values["values"]
+        names = tuple(next(iter(table.values())))
+        return cls(torch.tensor([[row[n] for n in names] for row in table.values()]), tuple(table), names)
+
+    def of(self, classes: tuple[str, ...], names: tuple[str, ...]) -> Constant:
+        """Returns the values of these classes and parameters, in this order: a person may have edited the table.
+
+        Raises:
+            ValueError: one of them is missing, or there are others.
+        """
+        if sorted(classes) != sorted(self.classes) or sorted(names) != sorted(self.names):
+            raise ValueError("the values do not cover each class and parameter once")
+        rows, columns = [self.classes.index(c) for c in classes], [self.names.index(n) for n in names]
+        return Constant(self.values[rows][:, columns], classes, names)
+
+
+_ROOMS = ("rl_postproc.agents.events.policy", "rl_postproc.agents.rl.track_policy", "rl_postproc.agents.rl.vpg_paper")
+"""Modules with policies that the core does not import, but looks into for the kind of a saved one."""
+
+
+def find_policy(kind: str) -> type[Policy] | None:
+    """Returns the policy class of a kind, those of plug-ins included, or None where there is none."""
+    for room in ("", *_ROOMS):
+        if room:
+            importlib.import_module(room)
+        pending: list[type[Policy]] = [Policy]
+        while pending:
+            subclasses = pending.pop().__subclasses__()
+            pending += subclasses
+            found = next((policy for policy in subclasses if getattr(policy, "kind", None) == kind), None)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,208 @@
+"""What is tuned on what: scores, stack, metric and objective, and all that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rl_postproc.candidates.events import DecodedEvents, decode_candidates
+from rl_postproc.candidates.features import FeatureGrid, event_features
+from rl_postproc.config import TaskConfig, load_config
+from rl_postproc.counts.grid import sweep
+from rl_postproc.counts.table import CountTable
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics.base import Metric
+from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.utils.checked import build
+from rl_postproc.utils.errors import UserError
+
+Source = Any
+"""A `TuningTask`, a `ScoreSet`, the path of a YAML config, a mapping with its keys, or None for the simulated data set."""
+
+
+class TuningTask:
+    """Scores, stack, metric and objective; the count table of the four, and the objective's linearisation.
+
+    Build it once and hand it to many environments to share the table. The table is counted when it is first asked for:
+    it grows with clips, classes and candidates, and agents that search thresholds of their own never need it.
+    """
+
+    def __init__(
+        self,
+        scores: ScoreSet,
+        stack: Stack,
+        metric: Metric,
+        table: CountTable | Callable[[], CountTable] | None = None,
+        objective: Objective | None = None,
+    ):
+        """Takes the parts.
+
+        Args:
+            scores: with references.
+            stack: the stages with their candidates.
+            metric: what is counted.
+            table: the count table of the three, or what makes it; counted when None.
+            objective: what tuning maximises; the mean over classes of the metric's score when None.
+        """
+        self.scores, self.stack, self.metric = scores, stack, metric
+        self.objective = Macro() if objective is None else objective
+        self._table = (lambda: sweep(scores, stack, metric)) if table is None else table
+
+    @classmethod
+    def build(
+        cls,
+        scores: Source = None,
+        stack: Stack | list | None = None,
+        metric: Metric | str | dict | None = None,
+        device: str | torch.device | None = None,
+        objective: Objective | str | dict | None = None,
+    ) -> TuningTask:
+        """Builds the task from a score set, a config file or mapping (see `TaskConfig`), or the simulated data set.
+
+        Args:
+            scores: a `TuningTask` (used as it is), a `ScoreSet`, the path of a YAML config, a mapping with the keys of
+                `TaskConfig`, or None for the simulated data set.
+            stack: a `Stack` or its list form; None takes the config's, or the default.
+            metric: a metric, its name or its mapping; None takes the config's, or DCASE's collars.
+            device: where the table lives and the environment runs; None leaves it where the scores are.
+            objective: an objective, its name or its mapping; None takes the config's, or the mean over classes.
+
+        Raises:
+            UserError: the config or data cannot be used.
+        """
+        if device is not None:
+            device = _device(device)
+        if isinstance(scores, TuningTask):
+            if stack is not None or metric is not None:
+                raise UserError("A TuningTask has its stack and metric already; leave out 'stack' and 'metric'.")
+            moved = scores if device is None else scores.to(device)
+            if objective is None:
+                return moved
+            own = objective if isinstance(objective, Objective) else Objective.make(objective, "objective")
+            return cls(moved.scores, moved.stack, moved.metric, lambda: moved.table, own)
+        config = TaskConfig()
+        if isinstance(scores, str | Path):
+            config = load_config(TaskConfig, scores)
+        elif isinstance(scores, dict):
+            config = build(TaskConfig, scores, "scores")
+        score_set = scores if isinstance(scores, ScoreSet) else config.load_data()
+        if stack is None:
+            stack = config.build_stack()
+        elif isinstance(stack, list):
+            stack = Stack.from_config(stack)
+        if metric is None:
+            metric = config.metric
+        elif not isinstance(metric, Metric):
+            metric = Metric.make(metric if isinstance(metric, str) else {"metric": "event_based", **metric}, "metric")
+        if objective is None:
+            objective = config.objective
+        elif not isinstance(objective, Objective):
+            objective = Objective.make(objective, "objective")
+        score_set = score_set if device is None else score_set.to(device)
+        score_set.require_references()
+        return cls(score_set, stack, metric, objective=objective)
+
+    @classmethod
+    def of_config(cls, config: TaskConfig, scores: ScoreSet) -> TuningTask:
+        """Builds the task of a config on scores that have been read."""
+        scores.require_references()
+        return cls(scores, config.build_stack(), config.metric, objective=config.objective)
+
+    @property
+    def table(self) -> CountTable:
+        """Counts of every candidate for every clip and class."""
+        if not isinstance(self._table, CountTable):
+            self._table = self._table()
+        return self._table
+
+    @cached_property
+    def best_constants(self) -> torch.Tensor:
+        """The candidates, one a class, that maximise the objective, int64 ``[class]``."""
+        return self.table.best_per_class(self.objective)
+
+    @cached_property
+    def linearisation(self) -> Linearisation:
+        """The objective's linearisation at the best constants."""
+        return self.table.linearise(self.objective, self.best_constants)
+
+    @cached_property
+    def decoded(self) -> DecodedEvents:
+        """The distinct events that the candidates decode, on every clip and class."""
+        return decode_candidates(self.scores, self.stack)
+
+    @cached_property
+    def event_features(self) -> torch.Tensor:
+        """Features of the decoded events, sampled on the frame grid of the scores, float32 ``[event, feature]``."""
+        return event_features(self.scores, self.decoded, FeatureGrid(self.scores.hop))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the scores and the table live."""
+        return self.scores.device
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the state for other processes, the table counted."""
+        return {**self.__dict__, "_table": self.table}
+
+    def select(self, clips: torch.Tensor) -> TuningTask:
+        """Returns the task of the given clips (int64 indices), with its part of the table."""
+        part = self.scores.select(clips)
+        return TuningTask(part, self.stack, self.metric, lambda: self.table.select(clips), self.objective)
+
+    def to(self, device: str | torch.device) -> TuningTask:
+        """Returns the task on another device, or this one where it is there already."""
+        device = _device(device)
+        if device == self.device:
+            return self
+        scores = self.scores.to(device)
+        return TuningTask(scores, self.stack, self.metric, lambda: self.table.to(device), self.objective)
+
+    def action_sizes(self, per_class: bool) -> list[int]:
+        """Returns the number of values of every action component.
+
+        Joint: the parameters of class scope for each class in turn, then those of global scope once. Per class: all
+        parameters of one class.
+
+        Raises:
+            UserError: ``per_class`` with a parameter of global scope.
+        """
+        space = self.stack.space
+        local = [n for n, shared in zip(space.sizes, space.is_shared, strict=True) if not shared]
+        if not per_class:
+            common = [n for n, shared in zip(space.sizes, space.is_shared, strict=True) if shared]
+            return local * self.scores.n_classes + common
+        if space.shared:
+            raise UserError(
+                f"The per-class environment cannot tune '{space.shared[0]}', whose scope is global; use the joint one."
+            )
+        return local
+
+    def candidates(self, actions: torch.Tensor, per_class: bool) -> torch.Tensor:
+        """Returns the candidates that actions stand for, int64 ``[env, action]`` → ``[env, class]`` (or ``[env, 1]``)."""
+        space = self.stack.space
+        n_classes = 1 if per_class else self.scores.n_classes
+        local = [i for i, shared in enumerate(space.is_shared) if not shared]
+        shared = [i for i, shared in enumerate(space.is_shared) if shared]
+        index = torch.empty(len(actions), n_classes, len(space.parameters), dtype=torch.int64, device=actions.device)
+        split = n_classes * len(local)
+        index[..., local] = actions[:, :split].reshape(len(actions), n_classes, len(local))
+        index[..., shared] = actions[:, None, split:]
+        return space.candidate(index)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    """Returns the device with its index.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"The device '{device}' cannot be used here ({reason}); use 'cpu'.") from error
