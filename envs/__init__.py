@@ -1,21 +1,36 @@
-"""Gymnasium environments of post-processing."""
+"""Gymnasium environments of post-processing; importing this package registers them."""
 
-from rl_postproc.registration import register
+from __future__ import annotations
 
-from .per_class import PostProcessingPerClassEnv, PostProcessingPerClassVectorEnv
-from .post_processing import PostProcessingEnv
-from .rewards import REWARDS, Linearisation
-from .task import TuningTask
-from .vector import PostProcessingVectorEnv
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-register()
+from .registration import register
+
+if TYPE_CHECKING:
+    from .per_class import PostProcessingPerClassEnv, PostProcessingPerClassVectorEnv
+    from .post_processing import PostProcessingEnv
+    from .vector import PostProcessingVectorEnv
+
+_LAZY = {
+    "PostProcessingEnv": "post_processing",
+    "PostProcessingPerClassEnv": "per_class",
+    "PostProcessingPerClassVectorEnv": "per_class",
+    "PostProcessingVectorEnv": "vector",
+}
 
 __all__ = [
-    "REWARDS",
-    "Linearisation",
     "PostProcessingEnv",
     "PostProcessingPerClassEnv",
     "PostProcessingPerClassVectorEnv",
     "PostProcessingVectorEnv",
-    "TuningTask",
 ]
+
+register()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return value

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import torch
 
-from rl_postproc.errors import UserError
-from rl_postproc.metrics import score_counts
-from rl_postproc.scores import fold_of_clips
-from rl_postproc.sweep import count_decisions
+from rl_postproc.data.folds import fold_of_clips
+from rl_postproc.metrics import total_counts
+from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
 
-from .observations import Observation, Observer
-from .task import TuningTask
+from .observations import Observation, Observed
 
 
 def hold_out(task: TuningTask, fold: int = 0, n_folds: int = 5) -> tuple[TuningTask, TuningTask]:
-    """Splits a task into its training clips and the clips of one held-out fold (`rl_postproc.scores.fold_of_clips`)."""
+    """Splits a task into its training clips and the clips of one held-out fold (`rl_postproc.data.folds.fold_of_clips`)."""
     held_out = fold_of_clips(task.scores.clip_ids, n_folds) == fold
     if not bool(held_out.any()) or bool(held_out.all()):
         raise UserError(f"Fold {fold} of {n_folds} leaves no clips on one side of {task.scores.n_clips} clips.")
     return task.select((~held_out).nonzero()[:, 0]), task.select(held_out.nonzero()[:, 0])
 
 
-def observe_all(task: TuningTask, observation: str, per_class: bool = True) -> Observation:
+def observe_all(task: TuningTask, observation: str | dict, per_class: bool = True) -> Observed:
     """Returns the observations of all items: ``[clip * class, ...]``, clip-major, or jointly ``[clip, ...]``."""
     scores = task.scores
     items = torch.arange(scores.n_clips * (scores.n_classes if per_class else 1), device=scores.device)
-    observer = Observer(observation, task, per_class)
+    _, observer = Observation.make(observation).prepare(task, per_class)
     if not per_class:
         return observer(items, None)
     return observer(items // scores.n_classes, items % scores.n_classes)
@@ -34,7 +33,7 @@ def observe_all(task: TuningTask, observation: str, per_class: bool = True) -> O
 def macro_f1_of(task: TuningTask, actions: torch.Tensor, per_class: bool = True) -> float:
     """Returns the macro F1 of one action for each item, int64 ``[item, component]`` in the order of `observe_all`."""
     candidates = task.candidates(torch.as_tensor(actions, device=task.device).long(), per_class)
-    return task.table.score(candidates.reshape(task.scores.n_clips, task.scores.n_classes)).macro_f1
+    return task.table.score(candidates.reshape(task.scores.n_clips, task.scores.n_classes)).macro
 
 
 def compare(train: TuningTask, held_out: TuningTask, actions: torch.Tensor, per_class: bool = True) -> dict[str, float]:
@@ -44,10 +43,10 @@ def compare(train: TuningTask, held_out: TuningTask, actions: torch.Tensor, per_
     default stack no filter and threshold 0.5.
     """
     scores, stack = held_out.scores, held_out.stack
-    counts = count_decisions(scores, held_out.metric, stack.decide(scores, stack.space.defaults))
-    defaults = score_counts(counts[0].sum(0), counts[1].sum(0), held_out.reference.sum(0))
+    events = stack.events(scores, stack.space.defaults)
+    defaults = held_out.metric.summarise(total_counts(held_out.metric.count(scores.require_references(), events)))
     return {
         "policy": macro_f1_of(held_out, actions, per_class),
-        "grid search": held_out.table.score(train.table.best_per_class()).macro_f1,
-        "defaults": defaults.macro_f1,
+        "grid search": held_out.table.score(train.best_constants).macro,
+        "defaults": defaults.macro,
     }

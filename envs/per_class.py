@@ -28,7 +28,7 @@ class PostProcessingPerClassEnv(PostProcessingEnv):
     | `events`        | `Dict(features, mask, levels, class)` | the events that candidates would decode |
 
     With `events` a policy judges what each candidate would do on this clip: `features` float32 `[event, feature]` of the
-    distinct events that the candidates decode (columns: `rl_postproc.event_features.feature_names`), `mask` `[event]` (1
+    distinct events that the candidates decode (columns: `rl_postproc.candidates.features.feature_names`), `mask` `[event]` (1
     where there is an event; the number of rows is the most events of any clip and class), and `levels` int64
     `[event, filter, 2]`: with this filter setting the event is decoded at the levels (thresholds) from the first number
     up to, not including, the second. Candidate `filter * n_levels + level` stands for the action

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 
-from rl_postproc.errors import UserError, suggest
 from rl_postproc.metrics import Metric
-from rl_postproc.scores import ScoreSet
-from rl_postproc.stack import Stack
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import Source, TuningTask
+from rl_postproc.utils.errors import UserError, suggest
 
-from .observations import Observation, Observer
-from .task import Engine, StepResult, TuningTask
-
-Source = TuningTask | ScoreSet | str | Path | dict | None
+from .engine import EpisodeBatch, StepResult
+from .observations import Observation, Observed, PreparedObservation
 
 
 class PostProcessingEnv(gym.Env):
@@ -68,7 +65,7 @@ class PostProcessingEnv(gym.Env):
     * `scores`: a `ScoreSet` with references, the path of a YAML config, a mapping with its keys (`data`, `stack`,
       `metric`), a `TuningTask` to share, or None for the simulated data set.
     * `stack`, `metric`: override the config's.
-    * `reward`, `episode`, `observation`: names as above.
+    * `reward`, `episode`, `observation`: names as above; for rewards and observations with settings a mapping.
     * `render_mode`: `"ansi"` or `"rgb_array"`.
 
     ## Vectorized environment
@@ -90,9 +87,9 @@ class PostProcessingEnv(gym.Env):
         scores: Source = None,
         stack: Stack | list | None = None,
         metric: Metric | dict | None = None,
-        reward: str = "linearised_f1",
+        reward: str | dict = "linearised_f1",
         episode: str | None = None,
-        observation: str = "scores",
+        observation: str | dict = "scores",
         render_mode: str | None = None,
     ):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -101,8 +98,9 @@ class PostProcessingEnv(gym.Env):
             )
         self.task = TuningTask.build(scores, stack, metric)
         self.render_mode = render_mode
-        self._engine = Engine(self.task, 1, self.per_class, reward, episode)
-        self._observer = Observer(observation, self.task, self.per_class)
+        self._engine = EpisodeBatch(self.task, 1, self.per_class, reward, episode)
+        shown = Observation.make(observation, "the environment")
+        self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.observation_space = self._observer.space
         self.action_space = gym.spaces.MultiDiscrete(self.task.action_sizes(self.per_class))
         self._last: tuple[int, int | None, torch.Tensor] | None = None
@@ -138,8 +136,8 @@ class PostProcessingEnv(gym.Env):
         chosen = torch.as_tensor(action.astype(np.int64), device=self.task.device)[None]
         result = self._engine.step(chosen)
         self._last = int(clip[0]), None if label is None else int(label[0]), chosen
-        info |= {name: to_numpy(value[0]) for name, value in counts_of(result).items()}
-        info["macro_f1"] = float(result.macro_f1[0])
+        info |= {name: to_numpy(value[0]) for name, value in counts_of(self.task, result).items()}
+        info[objective_name(self.task)] = float(result.objective[0])
         ended = bool(result.ended[0])
         observation = zeros(self.observation_space) if ended else self._observe()
         return observation, float(result.reward[0]), ended, False, info
@@ -163,6 +161,10 @@ class PostProcessingEnv(gym.Env):
         """Index of the clip that the next step decides."""
         return int(self._engine.clip_and_class()[0][0])
 
+    def rewards_by_class(self, counts: torch.Tensor) -> torch.Tensor:
+        """See `EpisodeBatch.rewards_by_class`."""
+        return self._engine.rewards_by_class(counts)
+
     def _observe(self) -> Any:
         return to_numpy(self._observer(*self._engine.clip_and_class()), 0)
 
@@ -174,9 +176,14 @@ class PostProcessingEnv(gym.Env):
         return info
 
 
-def counts_of(result: StepResult) -> dict[str, torch.Tensor]:
-    """Returns true positives, estimated and reference of a step by name, int32 ``[env, class]`` each."""
-    return dict(zip(("true_positives", "estimated", "reference"), result.counts.unbind(1), strict=True))
+def counts_of(task: TuningTask, result: StepResult) -> dict[str, torch.Tensor]:
+    """Returns the counts of a step by name, int32 ``[env, class]`` each."""
+    return dict(zip(task.metric.columns, result.counts.unbind(1), strict=True))
+
+
+def objective_name(task: TuningTask) -> str:
+    """Returns what infos and results call the objective, such as ``macro_f1``."""
+    return f"{task.objective.name}_{task.metric.score_name}"
 
 
 def random_key(generator: np.random.Generator) -> int:
@@ -184,7 +191,7 @@ def random_key(generator: np.random.Generator) -> int:
     return int(generator.integers(2**62))
 
 
-def jump(engine: Engine, options: dict[str, Any] | None, mask: torch.Tensor) -> None:
+def jump(engine: EpisodeBatch, options: dict[str, Any] | None, mask: torch.Tensor) -> None:
     """Makes the clip ``options["clip_id"]`` the next one of the masked environments.
 
     In the per-class form ``options["class"]`` names the class, the first when it is absent.
@@ -208,7 +215,7 @@ def jump(engine: Engine, options: dict[str, Any] | None, mask: torch.Tensor) -> 
     engine.item = torch.where(mask, item, engine.item)
 
 
-def to_numpy(observation: Observation, row: int | None = None) -> Any:
+def to_numpy(observation: Observed, row: int | None = None) -> Any:
     """Returns tensors as arrays: the whole batch, or one row of it."""
     if isinstance(observation, dict):
         return {name: to_numpy(value, row) for name, value in observation.items()}

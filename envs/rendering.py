@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rl_postproc.stack import decode_events
-
-from .task import TuningTask
+from rl_postproc.task import TuningTask
 
 
 def render(task: TuningTask, clip: int, label: int | None, values: torch.Tensor | None, mode: str) -> Any:
@@ -23,25 +21,22 @@ def render(task: TuningTask, clip: int, label: int | None, values: torch.Tensor 
         mode: ``rgb_array`` (uint8 ``[height, width, 3]``) or ``ansi`` (text).
     """
     scores = task.scores.select([clip])
-    decisions = None if values is None else task.stack.decide(scores, values)
+    decided = None if values is None else task.stack.events(scores, values)
     shown = range(scores.n_classes) if label is None else [label]
     if mode == "rgb_array":
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        from rl_postproc.plots import plot_clip
+        from rl_postproc.results.plots import plot_clip
 
-        nothing = torch.zeros_like(scores.scores[0], dtype=torch.bool)
-        canvas = FigureCanvasAgg(
-            plot_clip(scores, 0, {"decision": nothing if decisions is None else decisions[0]}, classes=shown)
-        )
+        canvas = FigureCanvasAgg(plot_clip(scores, 0, {} if decided is None else {"decided": decided}, classes=shown))
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
     lines = [f"clip {scores.clip_ids[0]}, {float(scores.durations[0]):.2f} s"]
     tables = {"reference": scores.require_references()}
-    if decisions is not None:
-        tables["decided"] = decode_events(scores, decisions)
+    if decided is not None:
+        tables["decided"] = decided
     names = {scores.classes[k] for k in shown}
     for name, events in tables.items():
-        rows = [row for row in events.rows() if row[3] in names]
+        rows = [row for row in events.to_rows() if row[3] in names]
         lines += [f"  {name:9s} {on:8.3f} {off:8.3f}  {event}" for _, on, off, event in rows] or [f"  {name:9s} none"]
     return "\n".join(lines)

@@ -11,13 +11,14 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rl_postproc.errors import UserError, suggest
-from rl_postproc.metrics import Metric
-from rl_postproc.stack import Stack
+from rl_postproc.metrics import Linearisation, Metric
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import Source, TuningTask
+from rl_postproc.utils.errors import UserError, suggest
 
-from .observations import Observer
-from .post_processing import Source, counts_of, jump, random_key, to_numpy, zeros
-from .task import Engine, StepResult, TuningTask
+from .engine import EpisodeBatch, StepResult
+from .observations import Observation, PreparedObservation
+from .post_processing import counts_of, jump, objective_name, random_key, to_numpy, zeros
 
 Place = tuple[torch.Tensor, torch.Tensor | None]
 Step = tuple[Any, Any, Any, Any, dict[str, Any]]
@@ -63,9 +64,9 @@ class PostProcessingVectorEnv(VectorEnv):
         num_envs: int = 1,
         stack: Stack | list | None = None,
         metric: Metric | dict | None = None,
-        reward: str = "linearised_f1",
+        reward: str | dict = "linearised_f1",
         episode: str | None = None,
-        observation: str = "scores",
+        observation: str | dict = "scores",
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         output: str = "numpy",
         device: str | torch.device | None = None,
@@ -81,13 +82,14 @@ class PostProcessingVectorEnv(VectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = TuningTask.build(scores, stack, metric, device)
         self.num_envs, self.render_mode = num_envs, None
-        self._engine = Engine(self.task, num_envs, self.per_class, reward, episode)
-        self._observer = Observer(observation, self.task, self.per_class)
+        self._engine = EpisodeBatch(self.task, num_envs, self.per_class, reward, episode)
+        shown = Observation.make(observation, "the environment")
+        self._observer = PreparedObservation(shown, self.task, self.per_class)
+        self.single_observation_space = self._observer.space
         self.output = output
         self._as_numpy = output == "numpy"
         sizes = self.task.action_sizes(self.per_class)
         self._sizes = torch.tensor(sizes, device=self.task.device)
-        self.single_observation_space = self._observer.space
         self.single_action_space = gym.spaces.MultiDiscrete(sizes)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -162,7 +164,7 @@ class PostProcessingVectorEnv(VectorEnv):
         if not self._seeded or bool((self._engine.waiting & acting).any()):
             raise gym.error.ResetNeeded("Some of these episodes have ended: reset them first.")
         place = self._engine.clip_and_class()
-        result = step_some(self._engine, self._checked(everyone), acting)
+        result = self._engine.step_some(self._checked(everyone), acting)
         info = self._masked(self._place(*place) | self._counts(result), acting)
         return self._packed(self._observe(self._engine.waiting), result, info)
 
@@ -180,7 +182,7 @@ class PostProcessingVectorEnv(VectorEnv):
     def _step_next(self, actions: torch.Tensor, waiting: torch.Tensor) -> Step:
         """A step in which the waiting environments only begin their next episode (NEXT_STEP)."""
         decided = self._engine.clip_and_class()
-        result = step_some(self._engine, actions, ~waiting)
+        result = self._engine.step_some(actions, ~waiting)
         self._engine.reset(waiting)
         place = _either(waiting, self._engine.clip_and_class(), decided)
         info = self._masked(self._place(*place), torch.ones_like(waiting))
@@ -258,7 +260,7 @@ class PostProcessingVectorEnv(VectorEnv):
         return info
 
     def _counts(self, result: StepResult) -> dict[str, Any]:
-        named = counts_of(result) | {"macro_f1": result.macro_f1}
+        named = counts_of(self.task, result) | {objective_name(self.task): result.objective}
         return {name: self._out(value.clone()) for name, value in named.items()}
 
     def _masked(self, info: dict[str, Any], mask: torch.Tensor) -> dict[str, Any]:
@@ -268,21 +270,27 @@ class PostProcessingVectorEnv(VectorEnv):
     def _out(self, x: torch.Tensor) -> Any:
         return x.cpu().numpy() if self._as_numpy else x
 
-    def set_linearisation(self, lam: torch.Tensor, weight: torch.Tensor) -> None:
-        """Moves the point at which ``linearised_f1`` is taken, between rollouts; see `Linearisation`."""
-        self.task.linearisation = type(self.task.linearisation)(lam, weight)
+    @property
+    def linearisation(self) -> Linearisation:
+        """The point at which ``linearised_f1`` is taken: this environment's own; move it between rollouts."""
+        return self._engine.linearisation
 
+    @linearisation.setter
+    def linearisation(self, point: Linearisation) -> None:
+        self._engine.linearisation = point
 
-def step_some(engine: Engine, actions: torch.Tensor, acting: torch.Tensor) -> StepResult:
-    """Steps only the environments in ``acting`` (bool ``[env]``); the others keep their state and earn nothing."""
-    kept = {name: getattr(engine, name).clone() for name in ("time", "item", "waiting", "totals")}
-    result = engine.step(torch.where(acting[:, None], actions, 0))
-    for name, value in kept.items():
-        mask = acting.reshape(-1, *[1] * (value.ndim - 1))
-        setattr(engine, name, torch.where(mask, getattr(engine, name), value))
-    result.reward.masked_fill_(~acting, 0.0)
-    result.ended.masked_fill_(~acting, False)
-    return result
+    def set_linearisation(self, point: Linearisation) -> None:
+        """Sets `linearisation`, for libraries that call methods only."""
+        self._engine.linearisation = point
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Returns the state of all environments, for checkpoints."""
+        return self._engine.state_dict()
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Goes back to a state from `state_dict`; no reset is needed."""
+        self._engine.load_state_dict(state)
+        self._seeded = True
 
 
 def _either(mask: torch.Tensor, a: Place, b: Place) -> Place:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rl_postproc.errors import UserError
+from rl_postproc.utils.errors import UserError
 
 
 def missing(library: str, extra: str) -> UserError:

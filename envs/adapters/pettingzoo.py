@@ -8,12 +8,14 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from rl_postproc.errors import UserError, suggest
 from rl_postproc.metrics import Metric
-from rl_postproc.stack import Stack
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import Source
+from rl_postproc.utils.errors import UserError, suggest
 
-from ..observations import Observer
-from ..post_processing import PostProcessingEnv, Source, to_numpy, zeros
+from ..observations import Observation, PreparedObservation
+from ..post_processing import PostProcessingEnv, objective_name, to_numpy, zeros
+from ..rewards import Reward
 from . import missing
 
 try:
@@ -59,9 +61,9 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
         scores: Source = None,
         stack: Stack | list | None = None,
         metric: Metric | dict | None = None,
-        reward: str = "linearised_f1",
+        reward: str | dict = "linearised_f1",
         episode: str | None = None,
-        observation: str = "summary",
+        observation: str | dict = "summary",
         credit: str = "own",
         render_mode: str | None = None,
     ):
@@ -69,8 +71,8 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
             raise UserError(f"Unknown credit '{credit}'{suggest(credit, CREDITS)}.")
         self._env = PostProcessingEnv(scores, stack, metric, reward, episode, "summary", render_mode)
         self.task, self.render_mode = self._env.task, render_mode
-        self._splits = reward == "linearised_f1" and credit == "own"
-        self._observer = Observer(observation, self.task, True)
+        self._splits = Reward.make(reward).splits_by_class and credit == "own"
+        self._observer = PreparedObservation(Observation.make(observation), self.task, True)
         sizes = self.task.action_sizes(per_class=True)
         self.possible_agents = list(self.task.scores.classes)
         self.agents: list[str] = []
@@ -103,9 +105,10 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
         joint = np.concatenate([np.asarray(actions[agent]) for agent in self.possible_agents])
         _, reward, ended, _, info = self._env.step(joint)
         agents, rewards = self.agents, self._rewards(reward, info)
+        name = objective_name(self.task)
         infos = {
-            agent: {"clip_id": info["clip_id"], "macro_f1": info["macro_f1"]}
-            | {name: int(info[name][i]) for name in ("true_positives", "estimated", "reference")}
+            agent: {"clip_id": info["clip_id"], name: info[name]}
+            | {column: int(info[column][i]) for column in self.task.metric.columns}
             for i, agent in enumerate(agents)
         }
         if ended:
@@ -127,8 +130,8 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
     def _rewards(self, reward: float, info: dict[str, Any]) -> dict[str, float]:
         if not self._splits:
             return dict.fromkeys(self.agents, reward)
-        counts = [torch.as_tensor(info[name]) for name in ("true_positives", "estimated", "reference")]
-        parts = self.task.linearisation.reward(*(part.to(self.task.device) for part in counts)).tolist()
+        counts = torch.stack([torch.as_tensor(info[name]) for name in self.task.metric.columns], 1)
+        parts = self._env.rewards_by_class(counts.to(self.task.device)).tolist()
         return dict(zip(self.agents, parts, strict=True))
 
     def _observe(self, clip: int) -> dict[str, Any]:

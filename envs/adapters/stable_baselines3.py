@@ -10,7 +10,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl_postproc.errors import UserError
+from rl_postproc.utils.errors import UserError
 
 from ..vector import PostProcessingVectorEnv
 

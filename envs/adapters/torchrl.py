@@ -8,7 +8,7 @@ import gymnasium as gym
 import torch
 from gymnasium.vector import AutoresetMode
 
-from rl_postproc.errors import UserError
+from rl_postproc.utils.errors import UserError
 
 from ..vector import PostProcessingVectorEnv
 from . import missing
