@@ -1,7 +1,20 @@
 """What learns or searches post-processing, and the command line that runs it."""
 
-from .base import Agent, Fit, agent_types, make_agent
+from __future__ import annotations
 
-agent_types()
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Agent", "Fit", "agent_types", "make_agent"]
+if TYPE_CHECKING:
+    from .base import Agent, FitResult, make_agent
+
+_LAZY = {"Agent": "base", "FitResult": "base", "make_agent": "base"}
+
+__all__ = ["Agent", "FitResult", "make_agent"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return value

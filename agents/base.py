@@ -1,26 +1,25 @@
-"""What an agent is: settings, and a fit that yields a post-processor."""
+"""What an agent is: settings, a check of what it is given, and a fit that yields a post-processor."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
-from rl_postproc.config import build
-from rl_postproc.errors import UserError, suggest
-from rl_postproc.kinds import kinds_by_name
-from rl_postproc.postprocessor import PostProcessor
+from rl_postproc.metrics.f1 import DETECTION
+from rl_postproc.pipeline.postprocessor import PostProcessor
+from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.registry import Registered
 
-from ..envs import TuningTask
+Average = Literal["macro", "micro"]
+"""Whether scores are averaged over classes, or taken of the counts summed over classes."""
 
-Report = Callable[[float, dict[str, float]], None]
+ProgressCallback = Callable[[float, dict[str, float]], None]
 """Called with the fraction of the work done, and the newest figures by name."""
 
 
@@ -28,8 +27,13 @@ def silent(fraction: float, figures: dict[str, float]) -> None:
     """Reports nothing."""
 
 
+def share(report: ProgressCallback, begin: float, end: float) -> ProgressCallback:
+    """Returns a callback that reports its fractions as the part of the work from ``begin`` to ``end``."""
+    return lambda fraction, figures: report(begin + fraction * (end - begin), figures)
+
+
 @dataclass
-class Fit:
+class FitResult:
     """What a fit yields.
 
     Attributes:
@@ -44,25 +48,39 @@ class Fit:
     curve: list[dict[str, float]] = field(default_factory=list)
 
 
-class Agent(BaseModel, ABC):
-    """Tunes a stack on a task. Its settings are its fields; one file in this folder an agent."""
+class Agent(Registered, ABC):
+    """Tunes a stack on a task. Its settings are its fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    noun: ClassVar[str] = "agent"
+    rooms: ClassVar[tuple[str, ...]] = tuple(
+        f"{__name__.rpartition('.')[0]}.{room}" for room in ("search", "thresholds", "events", "rl")
+    )
 
     agent: str
-    description: ClassVar[str]
+
+    def check(self, task: TuningTask) -> None:
+        """Says before any work what does not fit.
+
+        Args:
+            task: what the agent would be fitted on; its count table need not be counted for this.
+
+        Raises:
+            UserError: one sentence: what of scores, stack, metric or objective does not fit, and what to do.
+        """
 
     @abstractmethod
-    def fit(self, task: TuningTask, seed: int, report: Report = silent) -> Fit:
+    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Tunes on every clip of the task; whatever must be chosen on unseen clips is split off inside.
 
         Args:
-            task: scores with references, stack, metric and count table.
+            task: scores with references, stack, metric, objective and count table.
             seed: the same seed gives the same post-processor.
             report: takes progress.
         """
 
-    def fit_in(self, task: TuningTask, seed: int, report: Report, folder: Path, resume: bool = False) -> Fit:
+    def fit_in(
+        self, task: TuningTask, seed: int, report: ProgressCallback, folder: Path, resume: bool = False
+    ) -> FitResult:
         """Tunes with a run folder at hand, for checkpoints and logs; most agents are too quick to need it.
 
         Args:
@@ -75,29 +93,45 @@ class Agent(BaseModel, ABC):
         return self.fit(task, seed, report)
 
 
-def agent_types() -> dict[str, type[Agent]]:
-    """Returns every agent by name: those of this folder, found by themselves, and those of importing programs."""
-    package = __name__.rpartition(".")[0]
-    folder = importlib.import_module(package)
-    for module in pkgutil.iter_modules(folder.__path__):
-        if not module.name.startswith(("cli", "benchmark")):
-            importlib.import_module(f"{package}.{module.name}")
-    return dict(sorted(kinds_by_name(Agent, "agent").items()))
-
-
 def make_agent(settings: str | dict[str, Any]) -> Agent:
     """Builds an agent from its name or from a mapping with the key ``agent`` and its settings.
 
     Raises:
         UserError: an unknown agent or setting.
     """
-    settings = {"agent": settings} if isinstance(settings, str) else settings
-    kinds, name = agent_types(), str(settings.get("agent"))
-    if name not in kinds:
-        raise UserError(f"Unknown agent '{name}'{suggest(name, list(kinds))}.")
-    return build(kinds[name], settings, f"agent '{name}'")
+    return Agent.make(settings)
 
 
-def constant_fit(task: TuningTask, values: torch.Tensor, evaluations: int, curve: list | None = None) -> Fit:
+def constant_fit(task: TuningTask, values: torch.Tensor, evaluations: int, curve: list | None = None) -> FitResult:
     """Wraps constant parameter values ``[class, parameter]`` into a fit."""
-    return Fit(PostProcessor.constant(task.stack, task.scores, values), evaluations, curve or [])
+    return FitResult(PostProcessor.constant(task.stack, task.scores, values), evaluations, curve or [])
+
+
+def fit_best_constants(task: TuningTask, evaluations: int = 0, curve: list | None = None) -> FitResult:
+    """Wraps the best constants of the task into a fit, with what was spent beside the search."""
+    searched = task.stack.space.n_candidates * task.scores.n_clips
+    return constant_fit(task, task.stack.space.values[task.best_constants.cpu()], searched + evaluations, curve)
+
+
+def require_f1(agent: Agent, task: TuningTask) -> None:
+    """Checks that the metric counts true positives, estimates and references.
+
+    Raises:
+        UserError: it does not.
+    """
+    missing = [name for name in DETECTION if name not in task.metric.columns]
+    if missing:
+        raise UserError(f"The agent '{agent.name}' follows F1, but the metric '{task.metric.name}' does not count "
+                        f"{missing[0]}; use an agent for any metric, such as 'grid_search'.")  # fmt: skip
+
+
+def require_own_parameters(agent: Agent, task: TuningTask) -> None:
+    """Checks that no parameter is shared by all classes, for agents that treat each class by itself.
+
+    Raises:
+        UserError: one is of global scope.
+    """
+    shared = task.stack.space.shared
+    if shared:
+        raise UserError(f"The agent '{agent.name}' chooses for each class by itself, but the scope of '{shared[0]}' is "
+                        "global; remove the scope, or use 'grid_search'.")  # fmt: skip

@@ -1,0 +1,1 @@
+"""The benchmark: agents, folds and seeds under the held-out protocol."""

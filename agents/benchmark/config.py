@@ -1,0 +1,72 @@
+"""The config of a benchmark."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from rl_postproc.config import DataConfig, TaskConfig
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.errors import UserError
+
+from ..base import Agent, make_agent
+
+
+class Published(BaseModel):
+    """Figures that others have published for the agents of a benchmark, to be shown beside ours."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    measure: Literal["micro_f1", "macro_f1"] = "micro_f1"
+    figures: dict[str, tuple[float, float]] = Field(
+        description="by agent: held-out figure and training figure, in percent"
+    )
+
+
+class BenchmarkConfig(TaskConfig):
+    """A benchmark: data, stack and metric, and the agents that are compared."""
+
+    title: str = "benchmark"
+    agents: list[str | dict[str, Any]] = Field(
+        default_factory=lambda: ["default", "grid_search", "sgl_thresh", "ppo"], min_length=1
+    )
+    evaluation: DataConfig | None = Field(
+        None, description="set on which agents tuned on all of `data` are scored, in place of folds"
+    )
+    published: Published | None = None
+    folds: int = Field(default=5, ge=2)
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    baseline: str = Field(default="grid_search", description="agent that the others' gains are measured against")
+
+    @field_validator("agents")
+    @classmethod
+    def _checked_agents(cls, value: list[str | dict[str, Any]]) -> list[str | dict[str, Any]]:
+        try:
+            named_agents(value)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    def load_evaluation(self) -> ScoreSet | None:
+        """Reads the evaluation set, if there is one."""
+        return None if self.evaluation is None else self.evaluation.load(self._base)
+
+
+def named_agents(settings: list[str | dict[str, Any]]) -> dict[str, Agent]:
+    """Returns the agents by their names in the table (``name``, by default the agent's own)."""
+    found: dict[str, Agent] = {}
+    for item in settings:
+        own = {"agent": item} if isinstance(item, str) else dict(item)
+        name = own.pop("name", own.get("agent"))
+        if name in found:
+            raise UserError(f"Two agents are called '{name}'; give one of them another 'name'.")
+        found[str(name)] = make_agent(own)
+    return found
+
+
+def choose_agents(config: BenchmarkConfig, names: list[str]) -> BenchmarkConfig:
+    """Keeps the named agents of the config; a name that it lacks stands for that agent with its defaults."""
+    known = {name: item for item, name in zip(config.agents, named_agents(config.agents), strict=True)}
+    return config.model_copy(update={"agents": [known.get(name, name) for name in names]})

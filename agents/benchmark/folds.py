@@ -1,0 +1,69 @@
+"""One fold of one agent and seed: tuned, applied to the clips left out, and kept as files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save as save_tensors
+
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats import write_events
+from rl_postproc.metrics import total_counts
+from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.files import read_json, whole_file, write_json
+
+from ..base import Agent, ProgressCallback
+
+RESULT, COUNTS, EVENTS = "result.json", "counts.safetensors", "events.tsv"
+CONFIDENCE = "events.confidence"
+"""Name, beside the counts, of what the event file has no column for: the confidence of each event, in its order."""
+
+
+def is_finished(folder: Path, key: str) -> bool:
+    """Returns whether a folder holds the result of the run with this key."""
+    if not (folder / RESULT).is_file():
+        return False
+    try:
+        return read_json(folder / RESULT).get("key") == key
+    except UserError:
+        return False
+
+
+def run_fold(
+    train: TuningTask, held: ScoreSet, agent: Agent, seed: int, folder: Path, key: str, report: ProgressCallback
+) -> None:
+    """Tunes on some clips and writes what happens on the ones left out; ``result.json`` comes last.
+
+    Args:
+        train: the clips to tune on.
+        held: the clips left out, with references.
+        agent: what tunes.
+        seed: its seed.
+        folder: where the post-processor, the events, the counts and the result go.
+        key: what identifies the run.
+        report: takes progress.
+    """
+    begin = time.perf_counter()
+    fit = agent.fit(train, seed, report)
+    seconds = time.perf_counter() - begin
+    fit.post_processor.save(folder)
+    metric, events = train.metric, fit.post_processor.apply(held)
+    counts = metric.count(held.require_references(), events)
+    with whole_file(folder / COUNTS) as temporary:
+        tensors = {name: counts[name].contiguous() for name in metric.columns}
+        temporary.write_bytes(save_tensors({**tensors, CONFIDENCE: events.confidence.contiguous()}))
+    write_events(events, folder / EVENTS)
+    own = metric.count(train.scores.require_references(), fit.post_processor.apply(train.scores))
+    scored = metric.summarise(total_counts(own))
+    result: dict[str, Any] = {
+        "key": key,
+        "seconds": seconds,
+        "evaluations": fit.evaluations,
+        f"train_macro_{metric.score_name}": scored.macro,
+        f"train_micro_{metric.score_name}": scored.micro,
+        "curve": fit.curve,
+    }
+    write_json(folder / RESULT, result)

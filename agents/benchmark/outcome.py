@@ -1,0 +1,132 @@
+"""What a benchmark found: folds pooled and certified, intervals, tables and plots."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+
+from rl_postproc.data.events import Events
+from rl_postproc.formats import read_events
+from rl_postproc.metrics import Metric
+from rl_postproc.metrics.base import floating
+from rl_postproc.metrics.certify import evaluate
+from rl_postproc.results.bootstrap import bootstrap
+from rl_postproc.results.plots import plot_agents, plot_classes, plot_clip, plot_curves, save
+from rl_postproc.results.tables import score_label, write_rows
+from rl_postproc.task import TuningTask
+from rl_postproc.utils.files import read_json, write_json
+
+from .config import BenchmarkConfig
+from .folds import CONFIDENCE, COUNTS, EVENTS, RESULT
+
+
+def pool_folds(
+    task: TuningTask, fold: torch.Tensor, folders: list[Path]
+) -> tuple[dict[str, Any], list[dict[str, float]], torch.Tensor]:
+    """Pools the held-out folds of one agent and seed, and has the metric's oracle score their events.
+
+    Args:
+        task: the clips that were scored.
+        fold: fold of each clip, int64 ``[clip]``.
+        folders: of the folds.
+
+    Returns:
+        The row of results, the learning curve of the first fold, and the counts, int64 ``[column, clip, class]``.
+    """
+    scores, metric = task.scores, task.metric
+    counts = torch.zeros(len(metric.columns), scores.n_clips, scores.n_classes, dtype=torch.int64)
+    results = [read_json(folder / RESULT) for folder in folders]
+    for k, folder in enumerate(folders):
+        tensors = load_tensors((folder / COUNTS).read_bytes())
+        counts[:, fold == k] = torch.stack([tensors[name] for name in metric.columns])
+    tuned = dict(zip(metric.columns, counts.sum(1), strict=True))
+    report = evaluate(scores.require_references(), read_pooled(task, folders), metric, tuned)
+    means = (f"train_macro_{metric.score_name}", f"train_micro_{metric.score_name}", "seconds", "evaluations")
+    row = {
+        f"macro_{metric.score_name}": report.score.macro,
+        f"micro_{metric.score_name}": report.score.micro,
+        **{name: sum(result[name] for result in results) / len(results) for name in means},
+        "certified_by": report.certified_by,
+        "classes": report.to_json()["classes"],
+    }
+    return row, results[0]["curve"], counts
+
+
+def read_pooled(task: TuningTask, folders: list[Path]) -> Events:
+    """Reads the held-out events of all folds of one agent and seed."""
+    clip_ids, classes, parts = task.scores.clip_ids, task.scores.classes, []
+    for folder in folders:
+        found = read_events(folder / EVENTS)
+        rows: Any = [(event.filename, event.onset, event.offset, event.label) for event in found if event.label]
+        own = Events.from_rows(rows, clip_ids, classes)
+        confidence = load_tensors((folder / COUNTS).read_bytes())[CONFIDENCE]
+        parts.append((own.clip, own.label, own.onset, own.offset, confidence))
+    return Events.from_tensors(clip_ids, classes, *(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def intervals(counts: dict[str, list[torch.Tensor]], task: TuningTask, baseline: str) -> list[dict[str, Any]]:
+    """Returns the held-out objective and the gain over the baseline with 95 % intervals over clips, means over seeds.
+
+    Args:
+        counts: of each agent's seeds, ``[column, clip, class]`` each.
+        task: the clips that were scored.
+        baseline: name of the agent that the others are compared with.
+    """
+    found = []
+    for name, runs in counts.items():
+        own = torch.stack(runs)
+        entry: dict[str, Any] = {"agent": name, **asdict(bootstrap(task.metric, task.objective, own))}
+        if baseline in counts and name != baseline:
+            other = torch.stack(counts[baseline])
+            entry["gain"] = {"over": baseline, **asdict(bootstrap(task.metric, task.objective, own, other))}
+        found.append(entry)
+    return found
+
+
+def write_results(
+    out: Path,
+    results: dict[str, Any],
+    curves: dict[str, list],
+    task: TuningTask,
+    config: BenchmarkConfig,
+    folders: dict[tuple[str, int], list[Path]],
+) -> None:
+    """Writes results.json, results.csv and the plots."""
+    rows, title, score = results["rows"], config.title, results["score"]
+    write_json(out / "results.json", results)
+    write_rows(out / "results.csv", rows, score)
+    save(plot_agents(rows, f"{title}: held out", score), out / "agents.png")
+    save(plot_classes(rows, f"{title}: {score_label(score)} of each class, held out", score), out / "classes.png")
+    figure = plot_curves(curves, f"{title}: learning curves, first fold", score)
+    if figure.axes[0].lines:
+        save(figure, out / "curves.png")
+    if config.evaluation is None and task.scores.width > 1:
+        best = max(rows, key=lambda row: row[f"macro_{score}"])
+        _plot_example(out, task, best["agent"], read_pooled(task, folders[best["agent"], best["seed"]]))
+
+
+def _plot_example(out: Path, task: TuningTask, agent: str, after: Events) -> None:
+    """Draws the clip on which an agent's held-out events gain most over the defaults."""
+    scores = task.scores
+    before = task.stack.events(scores, task.stack.space.defaults)
+    clip = int(clip_gain(task.metric, scores.require_references(), after, before).argmax())
+    figure = plot_clip(scores, clip, {"defaults": before, agent: after})
+    figure.axes[0].set_title(f"Clip {scores.clip_ids[clip]}: where '{agent}' gains most", loc="left", fontsize=9)
+    save(figure, out / "clip.png")
+
+
+def clip_gain(metric: Metric, references: Events, after: Events, before: Events) -> torch.Tensor:
+    """Returns by how much the scores of each clip's classes rise in sum, float64 ``[clip]``.
+
+    A class without references in a clip has no score there; silence counts 1 and output 0.
+    """
+    total = torch.zeros(len(references.clip_ids), dtype=torch.float64)
+    for sign, events in ((1, after), (-1, before)):
+        counts = metric.count(references, events)
+        score = metric.score(floating(counts))
+        total += sign * torch.where(score.isnan(), (metric.output(counts) == 0).double(), score).sum(1)
+    return total

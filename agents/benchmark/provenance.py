@@ -1,0 +1,42 @@
+"""What a run was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from pathlib import Path
+
+import torch
+import yaml
+
+from rl_postproc.config import TaskConfig
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.files import write_json, write_text
+
+
+def fingerprint(config: TaskConfig, scores: ScoreSet) -> str:
+    """Returns a digest of the data, the stack, the metric and the objective, by which finished work is recognised."""
+    digest = hashlib.sha256()
+    rules = (config.stack, config.metric.model_dump_json(), config.objective.model_dump_json())
+    digest.update(repr((*rules, scores.clip_ids, scores.classes)).encode())
+    references = scores.require_references()
+    for tensor in (scores.scores, scores.n_frames, scores.edges, scores.durations, references.onset, references.offset):
+        digest.update(tensor.cpu().numpy().tobytes())
+    digest.update(torch.stack([references.clip, references.label]).cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_provenance(out: Path, config: TaskConfig, seeds: list[int]) -> None:
+    """Writes the resolved config and the versions that a run depends on."""
+    import importlib.metadata
+
+    write_text(out / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    names = ("rl-postproc", "torch", "numpy", "scipy", "gymnasium", "stable-baselines3", "sed_eval")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "from a checkout"
+    write_json(out / "versions.json", {"python": platform.python_version(), **versions, "seeds": seeds,
+                                       "threads": torch.get_num_threads()})  # fmt: skip

@@ -1,0 +1,89 @@
+"""The program: its commands, what its errors look like, and its exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from rl_postproc import __version__
+from rl_postproc.utils.errors import UserError
+
+from .apply import apply
+from .benchmark import benchmark, demo
+from .evaluate import evaluate
+from .listing import list_names
+from .output import console, notes
+from .simulate import simulate
+from .train import train
+
+app = typer.Typer(
+    help="Tune the post-processing of sound event detectors: scores in, better events out.\n\n"
+    "Begin with `rl-postproc demo`. With scores of your own: `benchmark` tells which agent is worth it on clips that "
+    "it has not seen, `train` tunes a post-processor, `apply` turns scores into events with it, and `evaluate` scores "
+    "events. `list` shows everything that configs can name.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _common(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        console.print(f"rl-postproc {__version__}")
+        raise typer.Exit
+
+
+for command in (demo, benchmark, train, apply, evaluate, simulate):
+    app.command()(command)
+app.command("list")(list_names)
+
+
+_USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""Base of the errors in options and arguments: click's, or that of the copy of click inside newer releases of typer."""
+
+
+def main() -> None:
+    """Runs the command line; every error that a user can mend is one sentence and exit code 2."""
+    code = _run()
+    # CPython ends a module by SIGINT, whatever its exit code, where an interrupt had once passed through a text that
+    # was being executed (as in the making of a namedtuple), even if it was caught. Executing one more forgets it.
+    exec("")
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        # Outside its standalone mode typer returns the code of an Exit; commands themselves return None.
+        return app(standalone_mode=False) or 0
+    except typer.Exit as stop:
+        return stop.exit_code
+    except UserError as error:
+        notes.print(f"[bold red]Error:[/] {_escaped(str(error))}", soft_wrap=True)
+        return 2
+    except RuntimeError as error:
+        if not _is_certification_error(error):
+            raise
+        notes.print(f"[bold red]The figures do not agree with sed_eval, please report this:[/] {_escaped(str(error))}")
+        return 3
+    except (KeyboardInterrupt, typer.Abort):
+        notes.print("Stopped; nothing half-written was left.")
+        return 130
+    except _USAGE_ERROR as error:
+        error.show()
+        return error.exit_code
+
+
+def _is_certification_error(error: RuntimeError) -> bool:
+    from rl_postproc.metrics.certify import CertificationError
+
+    return isinstance(error, CertificationError)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,48 @@
+"""The command that turns scores into events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .inputs import DataOptions, with_plugins
+from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Threads
+from .output import console, progress
+
+
+def apply(
+    run: Annotated[Path, typer.Argument(help="Run folder of `train`, or a postprocessor.json.")],
+    scores: Annotated[Path, typer.Argument(help="Folder of score files.")],
+    out: Annotated[Path, typer.Option(help="TSV to write: filename, onset, offset, event_label.")],
+    durations: Durations = None,
+    format: ScoreFormat = "auto",
+    format_option: FormatOptions = None,
+    hop: Hop = None,
+    classes: Classes = None,
+    plugin: Plugins = None,
+    threads: Threads = 1,
+) -> None:
+    """Turn scores into events with a tuned post-processor.
+
+    `rl-postproc apply runs/mine SCORES --durations DURATIONS.tsv --out events.tsv`
+
+    The scores must have the classes that it was tuned for. Durations cut events that would last beyond a clip's end.
+    """
+    import torch
+
+    from rl_postproc.formats import write_events
+    from rl_postproc.pipeline.postprocessor import PostProcessor
+
+    torch.set_num_threads(threads)
+    with_plugins({}, plugin, None)
+    processor = PostProcessor.load(run)
+    options = DataOptions(scores, None, durations, format, format_option, hop, classes)
+    with progress() as show:
+        show("reading scores", 0.0, {})
+        score_set = options.read(run)
+        show("applying", 0.5, {})
+        events = processor.apply(score_set)
+    write_events(events, out)
+    console.print(f"Wrote {len(events)} events of {score_set.n_clips} clips to {out}.")

@@ -1,0 +1,113 @@
+"""The commands that compare agents: `demo` on the built-in data set, `benchmark` on any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .inputs import DataOptions, benchmark_config, integers, names_in
+from .options import (
+    Classes,
+    Durations,
+    FormatOptions,
+    Hop,
+    Plugins,
+    References,
+    ScoreFormat,
+    Scores,
+    Settings,
+    Subset,
+    Threads,
+)
+from .output import certificate, console, notes, progress
+
+if TYPE_CHECKING:
+    from ..benchmark.config import BenchmarkConfig
+
+WRITTEN = ("results.json", "results.csv", "agents.png", "classes.png", "curves.png", "clip.png")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for results and plots.")] = Path("runs/demo"),
+    setting: Settings = None,
+    threads: Threads = 1,
+) -> None:
+    """Compare all agents on the built-in simulated data set: a table here, plots in the run folder.
+
+    Takes about a minute and a half and needs no files. Any key of the config can be replaced, such as the number of
+    clips with `--set data.simulated.n_clips=100`.
+    """
+    compare(benchmark_config("demo.yaml", setting, None), out, threads)
+
+
+def benchmark(
+    config: Annotated[str, typer.Argument(help="YAML config, or the name of one that comes with the package.")],
+    out: Annotated[Path, typer.Option(help="Run folder; finished folds in it are taken up.")] = Path("runs/benchmark"),
+    scores: Scores = None,
+    references: References = None,
+    durations: Durations = None,
+    format: ScoreFormat = "auto",
+    format_option: FormatOptions = None,
+    hop: Hop = None,
+    classes: Classes = None,
+    subset: Subset = False,
+    agents: Annotated[str | None, typer.Option(help="Agents to run, separated by commas.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, separated by commas.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds.")] = None,
+    plugin: Plugins = None,
+    setting: Settings = None,
+    threads: Threads = 1,
+) -> None:
+    """Compare agents under the held-out protocol; writes results.json, results.csv and plots.
+
+    Agents are tuned on all folds but one and scored on the one left out. Ctrl-C keeps the finished folds; the same
+    command goes on from there.
+
+    On scores of your own, with the agents and the stack of the demo:
+    `rl-postproc benchmark demo --scores SCORES --references REFERENCES.tsv --durations DURATIONS.tsv`
+
+    Metric, objective and stack are the config's: `--set metric.t_collar=0.1`, `--set stack.0.kernel=[0,0.3]`.
+    """
+    options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
+    extra: dict[str, Any] = {"seeds": integers(seeds, "--seeds")} if seeds else {}
+    if folds is not None:
+        extra["folds"] = folds
+    data = options.section()
+    if data:
+        extra["data"] = data
+    loaded = benchmark_config(config, setting, plugin, extra)
+    if agents:
+        from ..benchmark.config import choose_agents
+
+        loaded = choose_agents(loaded, names_in(agents))
+    compare(loaded, out, threads)
+
+
+def compare(config: BenchmarkConfig, out: Path, threads: int) -> None:
+    """Runs a benchmark and shows its tables."""
+    import torch
+
+    from rl_postproc.results.tables import agents_table, published_table
+
+    from ..benchmark.run import run_benchmark
+
+    torch.set_num_threads(threads)
+    try:
+        with progress() as show:
+            show("reading scores", 0.0, {})
+            results = run_benchmark(config, config.load_data(), out, show)
+    except KeyboardInterrupt:
+        notes.print(f"Stopped. Finished folds are kept in {out / 'folds'}; the same command goes on from there.")
+        raise typer.Exit(130) from None
+    how = f"{results['folds']} folds"
+    if "n_evaluation_clips" in results:
+        how = f"scored on {results['n_evaluation_clips']} others"
+    title = f"{config.title}: {results['n_clips']} clips, {how}, in percent"
+    console.print(agents_table(results, title))
+    if "published" in results:
+        console.print(published_table(results))
+    certificates = ", ".join(sorted({certificate(row["certified_by"]) for row in results["rows"]}))
+    written = ", ".join(name for name in WRITTEN if (out / name).exists())
+    console.print(f"{certificates[:1].upper()}{certificates[1:]}. Results and plots are in {out}: {written}.")

@@ -1,0 +1,179 @@
+"""What the commands read: configs, plug-ins, scores, metrics and saved post-processors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rl_postproc.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from rl_postproc.data.scores import ScoreSet
+    from rl_postproc.metrics.base import Metric
+
+    from ..benchmark.config import BenchmarkConfig
+
+COMMAND_LINE = "the command line"
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The options that describe scores, as they were given."""
+
+    scores: Path | None
+    references: Path | None = None
+    durations: Path | None = None
+    format: str = "auto"
+    format_options: list[str] | None = None
+    hop: float | None = None
+    classes: str | None = None
+    subset: bool = False
+
+    def section(self) -> dict[str, Any]:
+        """Returns the data section of a config that the options stand for, empty without --scores.
+
+        Raises:
+            UserError: options that describe scores, without scores.
+        """
+        if self.scores is None:
+            if self.references or self.durations:
+                raise UserError("--references and --durations describe the clips of --scores; give --scores too.")
+            if self.format_options or self.format != "auto" or self.hop is not None or self.classes or self.subset:
+                raise UserError("--format, --format-option, --hop, --classes and --subset describe --scores; give "
+                                "--scores too, or put them into the config's data.")  # fmt: skip
+            return {}
+        files = {"scores": self.scores, "references": self.references, "durations": self.durations}
+        data: dict[str, Any] = {key: str(path.resolve()) for key, path in files.items() if path is not None}
+        if self.classes:
+            data["classes"] = names_in(self.classes)
+        if self.hop is not None:
+            data["hop"] = self.hop
+        if self.subset:
+            data["subset"] = True
+        if self.format_options:
+            data["format"] = {"format": self.format, **assignments(self.format_options, "--format-option")}
+        elif self.format != "auto":
+            data["format"] = self.format
+        return data
+
+    def read(self, run: Path | None = None) -> ScoreSet:
+        """Reads the scores.
+
+        Args:
+            run: run folder or artefact of `train`, which tells what the options leave open where it was trained on
+                these very scores.
+
+        Raises:
+            UserError: the scores cannot be used.
+        """
+        from rl_postproc.config import TaskConfig
+        from rl_postproc.utils.checked import build
+
+        data = self.section()
+        if run is not None:
+            data = {**_data_of_run(run, data["scores"]), **data}
+        return build(TaskConfig, {"data": data}, COMMAND_LINE).load_data()
+
+
+def _data_of_run(run: Path, scores: str) -> dict[str, Any]:
+    """Returns how a run read these very scores, empty where it was trained on others."""
+    from rl_postproc.config import read_yaml
+
+    path = (run if run.is_dir() else run.parent) / "config.yaml"
+    data = read_yaml(path).get("data", {}) if path.is_file() else {}
+    if not isinstance(data, dict) or data.get("root") or data.get("scores") != scores:
+        return {}
+    return {key: data[key] for key in ("durations", "format", "hop", "classes") if data.get(key) is not None}
+
+
+def benchmark_config(
+    name: str, settings: list[str] | None, plugins: list[str] | None, extra: dict[str, Any] | None = None
+) -> BenchmarkConfig:
+    """Reads the config of a benchmark from a file, or one that comes with the package, with keys replaced."""
+    from importlib.resources import files
+
+    from rl_postproc.config import build_config, override, read_yaml
+
+    from ..benchmark.config import BenchmarkConfig
+
+    path = Path(name)
+    if not path.exists():
+        packaged = Path(str(files("rl_postproc.configs"))) / (path.name if path.suffix else f"{path.name}.yaml")
+        path = packaged if len(path.parts) == 1 and packaged.exists() else path
+    values, base = override({**read_yaml(path), **(extra or {})}, settings or []), path.resolve().parent
+    return build_config(BenchmarkConfig, with_plugins(values, plugins, base), str(path), base)
+
+
+def with_plugins(values: dict[str, Any], plugins: list[str] | None, base: Path | None) -> dict[str, Any]:
+    """Loads the plug-ins of a config and of the command line, ahead of everything that may name what is in them.
+
+    Args:
+        values: the config.
+        plugins: those of the command line, relative to the working folder.
+        base: the config's folder, from which its own start.
+
+    Returns:
+        The config with all of them, files by their full paths, so that the resolved config of a run finds them.
+
+    Raises:
+        UserError: one of them cannot be imported.
+    """
+    own = values.get("plugins") or []
+    if not isinstance(own, list):
+        return values  # refused with the rest of the config
+    names = [_full_path(str(name), base) for name in own] + [_full_path(name, None) for name in plugins or []]
+    if not names:
+        return values
+    from rl_postproc.utils.plugins import load_plugins
+
+    load_plugins(names)
+    return {**values, "plugins": list(dict.fromkeys(names))}
+
+
+def _full_path(name: str, base: Path | None) -> str:
+    """Returns the full path of a plug-in that is a file, with or without its suffix, and a module's name as it is."""
+    path = Path(base or ".") / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    return str(path.resolve()) if name.endswith(".py") or path.is_file() else name
+
+
+def chosen_metric(name: str, settings: list[str] | None, collars: dict[str, float | None]) -> Metric:
+    """Builds the metric of `evaluate` from its name, ``metric.KEY=VALUE`` settings, and the options that are collars."""
+    from rl_postproc.config import override
+    from rl_postproc.metrics import Metric
+
+    values = override({"metric": {"metric": name}}, settings or [])
+    for key in values:
+        if key != "metric" or not isinstance(values[key], dict):
+            raise UserError(f"The settings here are --set metric.KEY=VALUE, but got '{key}'.")
+    given = {key: value for key, value in collars.items() if value is not None}
+    return Metric.make({**values["metric"], **given}, "the command line")
+
+
+def assignments(texts: list[str], option: str) -> dict[str, Any]:
+    """Returns the values of ``KEY=VALUE`` options, as YAML reads them."""
+    import yaml
+
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UserError(f"{option} takes KEY=VALUE, but got '{text}'.")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"{option} {key}: '{value}' is not a YAML value.") from error
+    return found
+
+
+def names_in(text: str) -> list[str]:
+    """Returns the names that an option lists, separated by commas."""
+    return [name.strip() for name in text.split(",")]
+
+
+def integers(text: str, option: str) -> list[int]:
+    """Returns the numbers that an option lists, separated by commas."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"{option} takes whole numbers separated by commas, not '{text}'.") from error

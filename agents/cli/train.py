@@ -1,0 +1,136 @@
+"""The command that tunes a post-processor and saves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rl_postproc.utils.errors import UserError, suggest
+
+from .inputs import COMMAND_LINE, DataOptions, with_plugins
+from .options import (
+    Classes,
+    Durations,
+    FormatOptions,
+    Hop,
+    Plugins,
+    References,
+    ScoreFormat,
+    Scores,
+    Settings,
+    Subset,
+    Threads,
+)
+from .output import certificate, console, progress
+
+if TYPE_CHECKING:
+    from rl_postproc.config import TaskConfig
+
+    from ..base import Agent
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Run folder for the post-processor, its curve and its report.")],
+    agent: Annotated[str, typer.Option(help="What tunes, see `rl-postproc list agents`.")] = "ppo",
+    config: Annotated[Path | None, typer.Option(help="YAML config with data, stack, metric and objective.")] = None,
+    scores: Scores = None,
+    references: References = None,
+    durations: Durations = None,
+    format: ScoreFormat = "auto",
+    format_option: FormatOptions = None,
+    hop: Hop = None,
+    classes: Classes = None,
+    subset: Subset = False,
+    metric: Annotated[str | None, typer.Option(help="What is counted, see `rl-postproc list metrics`.")] = None,
+    objective: Annotated[str | None, typer.Option(help="What is maximised, see `rl-postproc list objectives`.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same post-processor.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the run folder (ppo).")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Torch device for scores, counts and environment.")] = "cpu",
+    plugin: Plugins = None,
+    setting: Settings = None,
+    threads: Threads = 1,
+) -> None:
+    """Tune a post-processor on all clips given, and save it for `apply`.
+
+    `rl-postproc train --out runs/mine --scores SCORES --references REFERENCES.tsv --durations DURATIONS.tsv`
+
+    Settings of the agent go with --set agent.KEY=VALUE; `--set agent.validation=0.2` sets a fifth of the clips aside
+    and shows macro F1 on them while ppo learns, `--set agent.patience=5` stops it when that stalls. Settings of metric
+    and objective go with --set metric.KEY=VALUE and --set objective.KEY=VALUE. Figures on the training clips are
+    optimistic; `benchmark` tells what to expect on others.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
+    named = {"metric": metric, "objective": objective}
+    learner, task_config = _prepared(agent, config, options, named, plugin, setting)
+    _tune(learner, task_config, seed, device, out, resume)
+
+
+def _prepared(
+    agent: str,
+    config: Path | None,
+    options: DataOptions,
+    named: dict[str, str | None],
+    plugins: list[str] | None,
+    settings: list[str] | None,
+) -> tuple[Agent, TaskConfig]:
+    """Returns the agent and the checked config of a run."""
+    from rl_postproc.config import TaskConfig, build_config, override, read_yaml
+
+    from ..base import Agent
+    from ..benchmark.config import BenchmarkConfig
+
+    data = options.section()
+    values: dict[str, Any] = {**(read_yaml(config) if config else {}), "agent": {"agent": agent}}
+    for noun, name in named.items():
+        given = values.get(noun)
+        # The config's own settings stay where they are those of what is named.
+        same = isinstance(given, dict) and {"metric": "event_based", **given}.get(noun) == name
+        if name is not None and not same:
+            values[noun] = {noun: name}
+    base = config.resolve().parent if config else None
+    where = str(config or COMMAND_LINE)
+    values = with_plugins(override(values, settings or []), plugins, base)
+    learner = Agent.make(values.pop("agent"), COMMAND_LINE)
+    for key in values:
+        if key not in BenchmarkConfig.model_fields:
+            raise UserError(f"{where}: unknown key '{key}'{suggest(key, list(BenchmarkConfig.model_fields))}.")
+    if config is None and not data and "data" not in values:
+        raise UserError("There is nothing to train on; give --scores with --references, or --config.")
+    known = {key: values[key] for key in TaskConfig.model_fields if key in values}
+    return learner, build_config(TaskConfig, {**known, **({"data": data} if data else {})}, where, base)
+
+
+def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path, resume: bool) -> None:
+    """Tunes, saves the post-processor, and only then scores it."""
+    from rl_postproc.metrics.certify import evaluate
+    from rl_postproc.results.tables import classes_table
+    from rl_postproc.task import TuningTask
+    from rl_postproc.utils.files import write_json
+
+    from ..benchmark.provenance import save_provenance
+    from ..tune import about
+
+    with progress() as show:
+        show("reading scores", 0.0, {})
+        scores = config.load_data()
+        task = TuningTask.of_config(config, scores).to(device)
+        learner.check(task)
+        save_provenance(out, config, [seed])
+        what = f"training {learner.name}"
+        show(what, 0.0, {})
+        fit = learner.fit_in(task, seed, lambda fraction, figures: show(what, fraction, figures), out, resume)
+    fit.post_processor.about = about(learner, seed, task)
+    path = fit.post_processor.save(out)
+    write_json(out / "curve.json", fit.curve)
+    figures = evaluate(scores.require_references(), fit.post_processor.apply(scores), config.metric)
+    write_json(out / "report.json", {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json()})
+    console.print(classes_table(figures, f"{learner.name} on its {scores.n_clips} training clips"))
+    console.print(f"The figures are {certificate(figures.certified_by)}.")
+    console.print(f"Saved {path}. Next: rl-postproc apply {out} SCORES --out events.tsv")

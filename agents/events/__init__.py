@@ -1,0 +1,1 @@
+"""Agents that judge the events which candidates decode."""

@@ -1,0 +1,101 @@
+"""The exact policy gradient: the count table makes the expected reward of a stochastic policy computable.
+
+Same network as PPO, no sampling: ``E[reward] = Σ_candidate π(candidate) · reward(candidate)``, for every clip and class.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from rl_postproc.metrics.f1 import DETECTION
+from rl_postproc.task import TuningTask
+
+from ..base import Agent, FitResult, ProgressCallback, fit_best_constants, share, silent
+from .actor import EventActor, Start, initial_policy, members
+from .event_value import EventValue, check_events, event_additive_fit
+from .value_functions import NetworkValues
+
+
+def expected_counts(probabilities: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Returns the expected counts ``[track]`` of policies ``[track, candidate]`` over counts of the same shape."""
+    return (probabilities * counts).sum(-1)
+
+
+class ExactGradient(Agent):
+    """The exact gradient of the expected reward, with the network of PPO's event policy and no sampling."""
+
+    agent: Literal["exact_gradient"] = "exact_gradient"
+    start: Start = "value"
+    value: EventValue = EventValue()
+    epochs: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=1024, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    entropy: float = Field(default=0.003, ge=0)
+    hidden: int = Field(default=64, ge=1)
+    temperature: float = Field(default=0.3, gt=0)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    members: int = Field(default=1, ge=1, description="networks of different seeds, averaged into one policy")
+    fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
+
+    def check(self, task: TuningTask) -> None:
+        """Needs a metric of events, frames, and no parameter that all classes share."""
+        check_events(self, task)
+
+    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
+        """Trains the networks of all members and averages them."""
+        task = task.to("cpu")
+        initial = initial_policy(self, task, self.start, self.value, seed, share(report, 0, 0.5))
+        if self.fallback and initial.constants_win:
+            return fit_best_constants(task)
+        curve: list[dict[str, float]] = []
+        networks = []
+        for member_seed, tell in members(self.members, seed, report):
+            networks += self._train(task, initial.values, member_seed, tell, curve).value_function(None).networks
+        return event_additive_fit(task, NetworkValues(networks, base=initial.value_function), curve=curve)
+
+    def _train(
+        self, task: TuningTask, values: torch.Tensor, seed: int, report: ProgressCallback, curve: list[dict[str, float]]
+    ) -> EventActor:
+        table, n_classes = task.table, task.scores.n_classes
+        n_tracks = table.n_clips * n_classes
+        tp, estimated, reference = (table.counts[name].flatten(0, 1) for name in DETECTION)
+        point = task.linearisation
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            actor = EventActor(task, values, self.hidden, self.temperature, self.dropout)
+            optimiser = torch.optim.AdamW(actor.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+            batches = max(1, n_tracks // self.batch_size)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimiser, self.learning_rate, total_steps=self.epochs * batches
+            )
+            for epoch in range(self.epochs):
+                actor.train()
+                sums = torch.zeros(2, n_classes, dtype=torch.float64)
+                for tracks in torch.randperm(n_tracks, generator=generator).tensor_split(batches):
+                    label = tracks % n_classes
+                    log_pi = actor.gather(tracks).logits().log_softmax(-1)
+                    pi = log_pi.exp()
+                    hits = expected_counts(pi, tp[tracks].float())
+                    found = expected_counts(pi, estimated[tracks].float())
+                    reward = point.scale[label] * (2 * hits - point.lam[label] * (found + reference[tracks]))
+                    entropy = -(pi * log_pi).sum(-1)
+                    loss = -(reward + self.entropy * entropy).mean()
+                    optimiser.zero_grad()
+                    loss.backward()
+                    optimiser.step()
+                    schedule.step()
+                    for row, counts in zip(sums, (hits, found), strict=True):
+                        row.index_add_(0, label, counts.detach().double())
+                total = table.counts["reference"].sum(0)
+                reached: dict[str, torch.Tensor] = dict(zip(DETECTION, (*sums, total), strict=True))
+                point = task.objective.linearise(task.metric, reached, table.n_clips)
+                known = total > 0
+                figures = {"epoch": epoch + 1.0, "expected_macro_f1": float(point.lam[known].mean())}
+                curve.append(figures)
+                report((epoch + 1) / self.epochs, figures)
+        return actor.eval()

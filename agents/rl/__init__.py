@@ -1,0 +1,1 @@
+"""Reinforcement learning: PPO inside Stable-Baselines3, and the published system."""

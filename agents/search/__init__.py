@@ -1,0 +1,1 @@
+"""Agents that search constant parameters on the count table."""

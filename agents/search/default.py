@@ -1,0 +1,19 @@
+"""No tuning: every parameter at its default, the threshold at 0.5."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rl_postproc.task import TuningTask
+
+from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
+
+
+class Default(Agent):
+    """Every parameter of the stack at its declared default; the baseline that costs nothing."""
+
+    agent: Literal["default"] = "default"
+
+    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
+        """Returns the defaults."""
+        return constant_fit(task, task.stack.space.defaults, 0)

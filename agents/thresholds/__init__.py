@@ -1,0 +1,1 @@
+"""Agents that choose any threshold, not only those of the grid."""
