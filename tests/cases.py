@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
-from rl_postproc.events import Events
-from rl_postproc.metrics import EventBased
-from rl_postproc.scores import ScoreSet
-from rl_postproc.simulate import SimulationConfig, simulate
+from rl_postproc.counts.grid import count_decisions
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.metrics import EventBased, Metric
+from rl_postproc.simulation.config import SimulationConfig
+from rl_postproc.simulation.data_set import simulate
 
 Row = tuple[str, float, float, str]
 
@@ -40,6 +43,19 @@ def make_set(
     )
 
 
+def decode_events(scores: ScoreSet, decisions: torch.Tensor) -> Events:
+    """Returns the events of decisions bool ``[clip, class, frame]``; what lies beyond a clip's end is left out."""
+    active = decisions & scores.valid[:, None]
+    found = TrackEvents.from_decisions(active.flatten(0, 1).T, scores.frames)
+    return found.to_events(scores.clip_ids, scores.classes)
+
+
+def count_hits(scores: ScoreSet, metric: Metric, decisions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns true positives and estimates of decisions by the metric's fast path, int64 ``[clip, class]`` each."""
+    counts = count_decisions(scores, metric, decisions)
+    return counts["true_positives"], counts["estimated"]
+
+
 def small_simulation(n_clips: int = 24, n_classes: int = 3, seed: int = 0, **settings: float) -> ScoreSet:
     """Returns a simulated set that is small enough for any test."""
     values = {"n_clips": n_clips, "n_classes": n_classes, "seed": seed, "clip_seconds": 5.0, **settings}
@@ -64,7 +80,7 @@ def sed_eval_scorer(references: Events, estimates: Events, metric: EventBased):
                 *(
                     [
                         {"filename": name, "onset": onset, "offset": offset, "event_label": label}
-                        for name, onset, offset, label in events.rows()
+                        for name, onset, offset, label in events.to_rows()
                         if name == clip
                     ]
                     for events in (references, estimates)

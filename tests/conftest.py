@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -18,6 +19,31 @@ hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("unhurried")
+
+
+_OUTCOMES: dict[str, str] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--outcomes", type=Path, help="file for the reason why each test was skipped, see outcomes.py")
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _OUTCOMES[report.nodeid] = str(report.longrepr)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped:
+        _OUTCOMES[report.nodeid] = str(report.longrepr)
+    elif report.when == "call":
+        _OUTCOMES[report.nodeid] = ""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = session.config.getoption("--outcomes")
+    if path and not hasattr(session.config, "workerinput"):
+        path.write_text(json.dumps(_OUTCOMES))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +73,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["rl-postproc", *map(str, arguments)])
         capsys.readouterr()
-        from rl_postproc.agents import cli
+        from rl_postproc.agents.cli import app as cli
 
         with pytest.raises(SystemExit) as stop:
             cli.main()

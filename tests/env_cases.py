@@ -10,8 +10,9 @@ from rl_postproc.envs import (
     PostProcessingPerClassEnv,
     PostProcessingPerClassVectorEnv,
     PostProcessingVectorEnv,
-    TuningTask,
 )
+
+from rl_postproc.task import TuningTask
 
 IDS = ("rl_postproc/PostProcessing-v0", "rl_postproc/PostProcessingPerClass-v0")
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from cases import small_simulation
 from rl_postproc.agents import Agent, make_agent
-from rl_postproc.agents.event_actor import EventActor
-from rl_postproc.agents.track_policy import TrackNetwork, TrackPolicy
-from rl_postproc.envs import TuningTask
+from rl_postproc.agents.events.actor import EventActor
+from rl_postproc.agents.rl.track_policy import TrackNetwork, TrackPolicy
 
-from rl_postproc.postprocessor import PostProcessor
-from rl_postproc.scores import ScoreSet
-from rl_postproc.stack import Stack
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.postprocessor import PostProcessor
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import TuningTask
 
 STACK = [{"stage": "median", "kernel": [0, 0.3, 0.9]}, {"stage": "threshold", "threshold": [0.1, 0.3, 0.5, 0.7, 0.9]}]
 VALUE = {"agent": "event_value", "inner_folds": 2, "leaves": 4, "rounds": 30}

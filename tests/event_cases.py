@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from cases import make_set, runs, sed_eval_totals
+from cases import count_hits, decode_events, make_set, runs, sed_eval_totals
 from hypothesis import strategies as st
 
-from rl_postproc.certify import match_events
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased
-from rl_postproc.scores import ScoreSet
-from rl_postproc.stack import decode_events
-from rl_postproc.sweep import count_decisions
 
 HOPS = (0.1, 0.064, 0.02, 0.05, 0.2, 0.25, 1 / 3)
 
@@ -101,10 +98,12 @@ def draw_references(
 
 
 def assert_equal_counts(scores: ScoreSet, decisions: torch.Tensor, metric: EventBased) -> None:
-    """Holds the core's counts and the certifier's matching against sed_eval's."""
+    """Holds the counts of the fast path and those of the events against sed_eval's."""
     references, estimates = scores.require_references(), decode_events(scores, decisions)
-    tp, estimated = count_decisions(scores, metric, decisions)
+    tp, estimated = count_hits(scores, metric, decisions)
     expected = sed_eval_totals(references, estimates, metric)
     assert [tp.sum(0).tolist(), estimated.sum(0).tolist(), references.counts().sum(0).tolist()] == expected
-    assert torch.equal(match_events(references, estimates, metric), tp)
-    assert torch.equal(estimates.counts(), estimated)
+    counts = metric.count(references, estimates)
+    assert torch.equal(counts["true_positives"], tp)
+    assert torch.equal(counts["estimated"], estimated)
+    assert torch.equal(counts["reference"], references.counts())

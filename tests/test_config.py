@@ -10,11 +10,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rl_postproc.agents import make_agent
-from rl_postproc.agents.benchmark import BenchmarkConfig, choose_agents, named_agents
+from rl_postproc.agents.benchmark.config import BenchmarkConfig, choose_agents, named_agents
 
-from rl_postproc.config import TaskConfig, build, load_config, override, read_yaml
-from rl_postproc.errors import UserError
-from rl_postproc.files import read_json, whole_file, write_json
+from rl_postproc.config import TaskConfig, load_config, override, read_yaml
+from rl_postproc.utils.checked import build
+from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.files import read_json, whole_file, write_json
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
 

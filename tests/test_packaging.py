@@ -79,7 +79,7 @@ def test_the_subpackages_come_from_the_wheel_beside_folders_of_the_same_name(ins
         "env = gymnasium.make('rl_postproc/PostProcessing-v0', scores={'data': {'simulated': {'n_clips': 2}}})\n"
         "env.reset(seed=0); env.step(env.action_space.sample())\n"
         "modules = (rl_postproc, rl_postproc.envs, rl_postproc.agents)\n"
-        "print(json.dumps([m.__file__ for m in modules] + sorted(rl_postproc.agents.agent_types())))\n"
+        "print(json.dumps([m.__file__ for m in modules] + sorted(rl_postproc.agents.Agent.types())))\n"
     )
     found = json.loads(call("-c", code, cwd=elsewhere, path=installed).splitlines()[-1])
     assert all(Path(file).is_relative_to(installed) for file in found[:3])

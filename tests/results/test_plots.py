@@ -1,0 +1,28 @@
+"""What the plots show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rl_postproc.results.plots import plot_curves
+
+
+def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
+    return [{"steps": steps, "train_macro_f1": f1} for steps, f1 in points]
+
+
+def test_curves_are_the_mean_over_seeds_within_the_band_that_all_of_them_have_reached() -> None:
+    runs = [curve((0, 0.2), (10, 0.4), (20, 0.6)), curve((0, 0.4), (20, 0.6), (40, 0.9))]
+    axes = plot_curves({"ppo": runs, "other": [curve((0, 0.1), (5, 0.2))], "none": [[{"epoch": 1.0}]]}, "title").axes[0]
+    assert [line.get_label() for line in axes.lines] == ["ppo", "other"]
+    x, y = np.asarray(axes.lines[0].get_xdata()), np.asarray(axes.lines[0].get_ydata())
+    assert x.tolist() == [0, 10, 20]
+    assert y == pytest.approx([30, 45, 60])
+    (band,) = axes.collections
+    corners = {tuple(point) for point in band.get_paths()[0].vertices.round(6).tolist()}
+    assert {(0, 20), (0, 40), (10, 40), (10, 50), (20, 60)} <= corners
+
+
+def test_a_figure_without_curves_has_no_lines() -> None:
+    assert not plot_curves({"default": [[]]}, "title").axes[0].lines
