@@ -18,8 +18,10 @@ import time
 import torch
 from measure import console, note, real_or_simulated_scores
 from rich.table import Table
-from rl_postproc.agents.ppo import PPOAgent
-from rl_postproc.envs import PostProcessingPerClassVectorEnv, PostProcessingVectorEnv, TuningTask
+from rl_postproc.agents.rl.ppo import PPOAgent
+from rl_postproc.envs import PostProcessingPerClassVectorEnv, PostProcessingVectorEnv
+
+from rl_postproc.task import TuningTask
 
 KINDS = {"joint": PostProcessingVectorEnv, "per class": PostProcessingPerClassVectorEnv}
 

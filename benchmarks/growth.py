@@ -28,12 +28,14 @@ import torch
 from measure import console, note
 from rich.table import Table
 
-from rl_postproc.exact import sweep_exact
+from rl_postproc.counts.all_thresholds import sweep_all_thresholds
+from rl_postproc.counts.choice import Choice, macro_gain
+from rl_postproc.counts.grid import sweep
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased
-from rl_postproc.scores import ScoreSet
-from rl_postproc.simulate import SimulationConfig, simulate
-from rl_postproc.stack import Stack
-from rl_postproc.sweep import sweep
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.simulation.config import SimulationConfig
+from rl_postproc.simulation.data_set import simulate
 
 BASE = {"clips": 400, "classes": 10, "seconds": 10.0, "hop": 0.064, "kernels": 3, "thresholds": 20}
 FACTORS = (1, 2, 4, 10)
@@ -48,8 +50,14 @@ AXES: dict[str, Callable[[int], dict[str, float]]] = {
 }
 WORK: dict[str, Callable[[ScoreSet, Stack], object]] = {
     "grid": lambda scores, stack: sweep(scores, stack, EventBased()),
-    "exact": lambda scores, stack: sweep_exact(scores, stack, EventBased()).best_thresholds(),
+    "exact": lambda scores, stack: best_thresholds(scores, stack),
 }
+
+
+def best_thresholds(scores: ScoreSet, stack: Stack) -> Choice:
+    """Counts all thresholds, and finds the best one of each filter setting and class."""
+    counts = sweep_all_thresholds(scores, stack, EventBased())
+    return counts.best(macro_gain(counts.column_reference))
 
 
 def stack_of(n_kernels: int, n_thresholds: int, hop: float) -> Stack:

@@ -11,19 +11,20 @@ import argparse
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from measure import console, note, peak_mib
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from rl_postproc.events import Events
+from rl_postproc.counts.grid import sweep_stream
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.shards import read_shards, write_shards
-from rl_postproc.metrics import EventBased
-from rl_postproc.scores import ScoreSet
-from rl_postproc.simulate import SimulationConfig, simulate
-from rl_postproc.stack import Stack
-from rl_postproc.sweep import sweep_stream
+from rl_postproc.metrics import EventBased, Macro
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.simulation.config import SimulationConfig
+from rl_postproc.simulation.data_set import simulate
 
 HOP = 0.01
 BLOCK = 320
@@ -37,7 +38,7 @@ def simulated_blocks(n_clips: int, n_classes: int, n_frames: int) -> Iterator[Sc
         part = simulate(config)
         names = tuple(f"block{block:03d}_{name}" for name in part.clip_ids)
         events = part.require_references()
-        events = Events(names, events.classes, events.clip, events.label, events.onset, events.offset)
+        events = replace(events, clip_ids=names)
         yield ScoreSet(part.scores, part.n_frames, part.edges, part.durations, names, part.classes, events)
 
 
@@ -92,14 +93,16 @@ def main() -> None:
             shards, stack, EventBased(), n_clips=shards.n_clips,
             progress=lambda done, _: progress.update(task, completed=done),
         )  # fmt: skip
-    best = table.score(table.best_per_class())
+    best = table.score(table.best_per_class(Macro()))
     seconds, peak = time.perf_counter() - started, peak_mib()
-    size = table.true_positives.nbytes + table.estimated.nbytes
+    counts = {name: column for name, column in table.counts.items() if column.ndim == 3}
+    size = sum(column.nbytes for column in counts.values())
+    kinds = ", ".join(f"{name} {column.dtype}" for name, column in counts.items())
     console.print(
         f"{options.clips} clips x {options.classes} classes x {options.frames} frames, {stack.space.n_candidates} "
         f"candidates, {options.threads} threads: {seconds:.0f} s, peak memory {peak:.0f} MiB ({before:.0f} MiB "
-        f"before), table {size / 2**20:.0f} MiB ({table.true_positives.dtype}, {table.estimated.dtype}), "
-        f"macro F1 of the best constants {best.macro_f1:.4f}"
+        f"before), table {size / 2**20:.0f} MiB ({kinds}), "
+        f"macro F1 of the best constants {best.macro:.4f}"
     )
     if options.remove:
         shutil.rmtree(options.folder)

@@ -13,9 +13,10 @@ from typing import TypeVar
 import torch
 from rich.console import Console
 
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import read_scores
-from rl_postproc.scores import ScoreSet
-from rl_postproc.simulate import SimulationConfig, simulate
+from rl_postproc.simulation.config import SimulationConfig
+from rl_postproc.simulation.data_set import simulate
 
 Result = TypeVar("Result")
 console = Console(width=None if sys.stdout.isatty() else 120)

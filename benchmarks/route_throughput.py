@@ -16,9 +16,10 @@ from typing import Any
 
 import gymnasium as gym
 import torch
-from rl_postproc.envs import PostProcessingPerClassEnv, PostProcessingPerClassVectorEnv, TuningTask
+from rl_postproc.envs import PostProcessingPerClassEnv, PostProcessingPerClassVectorEnv
 
-from rl_postproc.errors import UserError
+from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
 
 WINDOWS = 6
 """The fastest of so many windows counts, which is the one least disturbed by other work on the machine."""

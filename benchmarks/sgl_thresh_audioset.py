@@ -10,12 +10,14 @@ import time
 
 import numpy as np
 import torch
-from rl_postproc.agents.heu_thresh import HeuThresh
-from rl_postproc.agents.num_thresh import NumThresh
-from rl_postproc.agents.sgl_thresh import PRESETS, learn_thresholds
+from rl_postproc.agents.thresholds.heu_thresh import HeuThresh
+from rl_postproc.agents.thresholds.num_thresh import NumThresh
+from rl_postproc.agents.thresholds.sgl_thresh import PRESETS
+from rl_postproc.agents.thresholds.surrogate import learn_thresholds
 
-from rl_postproc.count_steps import CountSteps, macro_quality, micro_gain, tag_steps
-from rl_postproc.metrics import score_counts
+from rl_postproc.counts.choice import macro_gain, micro_gain
+from rl_postproc.counts.column_counts import ColumnCounts
+from rl_postproc.metrics.f1 import DETECTION, mean_f1
 
 
 def simulate_tags(n_clips: int, n_tags: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -36,18 +38,23 @@ def simulate_tags(n_clips: int, n_tags: int, rng: np.random.Generator) -> tuple[
     return torch.sigmoid(torch.from_numpy(logits)), torch.from_numpy(truth)
 
 
-def exact_macro(steps: CountSteps) -> torch.Tensor:
-    return steps.best(macro_quality(steps)).threshold
+def exact_macro(counts: ColumnCounts) -> torch.Tensor:
+    return counts.best(macro_gain(counts.reference)).threshold
 
 
-def exact_micro(steps: CountSteps) -> torch.Tensor:
-    total, lam, best = int(steps.reference.sum()), -1.0, torch.empty(0)
+def exact_micro(counts: ColumnCounts) -> torch.Tensor:
+    total, lam, best = int(counts.reference.sum()), -1.0, torch.empty(0)
     while True:
-        choice = steps.best(micro_gain(max(lam, 0.0)))
+        choice = counts.best(micro_gain(max(lam, 0.0)))
         reached = 2 * int(choice.true_positives.sum()) / max(1, int(choice.estimated.sum()) + total)
         if reached <= lam:
             return best
         lam, best = reached, choice.threshold
+
+
+def percent(counts: ColumnCounts, thresholds: torch.Tensor, average: str) -> float:
+    found = dict(zip(DETECTION, (*counts.at(thresholds), counts.reference), strict=True))
+    return 100 * float(mean_f1(found, average))
 
 
 def main() -> None:
@@ -60,28 +67,27 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(args.seed)
     train, held = (simulate_tags(args.clips, args.tags, rng) for _ in range(2))
-    tested = tag_steps(*held)
+    tested = ColumnCounts.of_items(*held)
     begin = time.perf_counter()
-    steps = tag_steps(*train)
+    counts = ColumnCounts.of_items(*train)
     building = time.perf_counter() - begin
     print(f"{args.clips} x {args.tags} tags, {args.threads} threads; counts at all thresholds: {building:.2f} s")
     start = PRESETS["audioset"]["start"]
     searches = {
         f"threshold {start}": lambda: torch.full((args.tags,), start),
-        "SGL-Thresh micro": lambda: learn_thresholds(steps, **PRESETS["audioset"])[0],
-        "SGL-Thresh macro": lambda: learn_thresholds(steps, **{**PRESETS["audioset"], "average": "macro"})[0],
-        "exact micro": lambda: exact_micro(steps),
-        "exact macro": lambda: exact_macro(steps),
-        "numThresh micro": lambda: NumThresh(start=start).climb(steps)[0],
-        "heuThresh micro": lambda: HeuThresh(start=start).search(steps, np.random.default_rng(args.seed)),
+        "SGL-Thresh micro": lambda: learn_thresholds(counts, **PRESETS["audioset"])[0],
+        "SGL-Thresh macro": lambda: learn_thresholds(counts, **{**PRESETS["audioset"], "average": "macro"})[0],
+        "exact micro": lambda: exact_micro(counts),
+        "exact macro": lambda: exact_macro(counts),
+        "numThresh micro": lambda: NumThresh(start=start).climb(counts)[0],
+        "heuThresh micro": lambda: HeuThresh(start=start).search(counts, np.random.default_rng(args.seed)),
     }
     print(f"{'':20} seconds (with counts)  micro F1 held out (training)  macro F1 held out (training)")
     for name, search in searches.items():
         begin = time.perf_counter()
         thresholds = search()
         seconds = time.perf_counter() - begin
-        found = [score_counts(*s.at(thresholds), s.reference) for s in (tested, steps)]
-        micro, macro = ([100 * getattr(f, kind) for f in found] for kind in ("micro_f1", "macro_f1"))
+        micro, macro = ([percent(c, thresholds, kind) for c in (tested, counts)] for kind in ("micro", "macro"))
         print(
             f"{name:20} {seconds:7.2f} ({seconds + building:5.2f})        {micro[0]:6.2f} ({micro[1]:.2f})"
             f"                {macro[0]:6.2f} ({macro[1]:.2f})"

@@ -15,26 +15,28 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from rl_postproc.agents import make_agent
-from rl_postproc.envs import TuningTask
 
-from rl_postproc.counts import CountTable
-from rl_postproc.metrics import score_counts
-from rl_postproc.scores import fold_of_clips
-from rl_postproc.simulate import SimulationConfig, simulate_with_truth
-from rl_postproc.sweep import count_decisions
+from rl_postproc.counts.grid import count_decisions
+from rl_postproc.counts.table import CountTable
+from rl_postproc.data.folds import fold_of_clips
+from rl_postproc.metrics.f1 import DETECTION
+from rl_postproc.simulation.config import SimulationConfig
+from rl_postproc.simulation.data_set import simulate_with_truth
+from rl_postproc.task import TuningTask
 
 
 def held_out(task: TuningTask, agent: str) -> float:
     """Returns the macro F1 of an agent over five held-out folds, in percent."""
     fold = fold_of_clips(task.scores.clip_ids)
-    counts = torch.zeros(2, *task.reference.shape, dtype=torch.int64)
+    columns, shape = task.metric.columns, task.scores.scores.shape[:2]
+    counts = torch.zeros(len(columns), *shape, dtype=torch.int64)
     for k in range(5):
         clips = (fold == k).nonzero()[:, 0]
         processor = make_agent(agent).fit(task.select((fold != k).nonzero()[:, 0]), 0).post_processor
         scores = task.scores.select(clips)
         found = count_decisions(scores, task.metric, task.stack.decide(scores, processor.choose(scores)))
-        counts[:, clips] = torch.stack(found)
-    return 100 * score_counts(*counts.sum(1), task.reference.sum(0)).macro_f1
+        counts[:, clips] = torch.stack([found[name] for name in columns])
+    return 100 * task.metric.summarise(dict(zip(columns, counts.sum(1), strict=True))).macro
 
 
 def best_choice(table: CountTable, rounds: int = 10) -> float:
@@ -42,9 +44,9 @@ def best_choice(table: CountTable, rounds: int = 10) -> float:
     lam = torch.zeros(table.n_classes)
     score = 0.0
     for _ in range(rounds):
-        value = 2 * table.true_positives.float() - lam[:, None] * table.estimated.float()
-        scored = table.score(value.argmax(-1))
-        lam, score = scored.class_f1.nan_to_num(0.0).float(), scored.macro_f1
+        hits, found = (table.counts[name].float() for name in DETECTION[:2])
+        scored = table.score((2 * hits - lam[:, None] * found).argmax(-1))
+        lam, score = scored.by_class.nan_to_num(0.0).float(), scored.macro
     return 100 * score
 
 

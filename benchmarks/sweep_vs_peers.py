@@ -20,13 +20,14 @@ import torch
 from measure import console, median_seconds, note, real_or_simulated_scores
 from rich.table import Table
 
-from rl_postproc.counts import CountTable
-from rl_postproc.exact import BestThresholds, sweep_exact
-from rl_postproc.median import odd_kernel
-from rl_postproc.metrics import EventBased
-from rl_postproc.scores import ScoreSet
-from rl_postproc.stack import Stack, decode_events
-from rl_postproc.sweep import sweep
+from rl_postproc.counts.all_thresholds import sweep_all_thresholds
+from rl_postproc.counts.choice import Choice, macro_gain
+from rl_postproc.counts.grid import sweep
+from rl_postproc.counts.table import CountTable
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics import EventBased, f1
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.stages.sorting_networks import odd_kernel
 
 warnings.filterwarnings("ignore")
 COLLARS = {"onset_collar": 0.2, "offset_collar": 0.2, "offset_collar_rate": 0.2}
@@ -44,11 +45,11 @@ class SedScoresEval:
         self._clips = []
         for i, (clip, n) in enumerate(zip(scores.clip_ids, scores.n_frames.tolist(), strict=True)):
             frames = torch.arange(n)
-            last = scores.offset_times(torch.tensor(i), frames[-1:])
-            times = torch.cat([scores.onset_times(torch.tensor(i), frames), last]).numpy()
+            last = scores.clip_frames.offset_times(torch.tensor(i), frames[-1:])
+            times = torch.cat([scores.clip_frames.onset_times(torch.tensor(i), frames), last]).numpy()
             self._clips.append((clip, scores.scores[i, :, :n].T.contiguous().numpy(), times))
         self._references: dict[str, list] = {clip: [] for clip in scores.clip_ids}
-        for clip, onset, offset, label in scores.require_references().rows():
+        for clip, onset, offset, label in scores.require_references().to_rows():
             self._references[clip].append((onset, offset, label))
 
     def best(self, kernel: int) -> dict[str, Any]:
@@ -64,29 +65,34 @@ class SedScoresEval:
         return {name: (f[name], counts[name]["tps"], counts[name]["fps"]) for name in self._classes}
 
 
-def check_exact(best: BestThresholds, setting: int, found: dict[str, Any], classes: tuple[str, ...]) -> None:
+def best_thresholds(scores: ScoreSet, stack: Stack) -> Choice:
+    """Counts all thresholds, and finds the best one of each filter setting and class."""
+    counts = sweep_all_thresholds(scores, stack, TOLERANT)
+    return counts.best(macro_gain(counts.column_reference))
+
+
+def check_exact(best: Choice, setting: int, found: dict[str, Any], scores: ScoreSet) -> None:
     """Insists that the best F1 of each class is the same."""
-    for i, name in enumerate(classes):
+    reference = scores.require_references().counts().sum(0)
+    hits, estimated = (part.reshape(-1, scores.n_classes)[setting] for part in best[1:])
+    for i, (name, mine) in enumerate(zip(scores.classes, f1(hits, estimated, reference).tolist(), strict=True)):
         f, tp, fp = found[name]
-        mine = float(best.f1[i, setting])
         if abs(f - mine) > 1e-9:
-            counts = int(best.true_positives[i, setting]), int(best.estimated[i, setting])
-            raise SystemExit(
-                f"{name}, kernel {setting}: sed_scores_eval has F1 {f} ({tp} of {tp + fp}), we {mine} {counts}"
-            )
+            raise SystemExit(f"{name}, kernel {setting}: sed_scores_eval has F1 {f} ({tp} of {tp + fp}), "
+                             f"we {mine} ({int(hits[i])} of {int(estimated[i])})")  # fmt: skip
 
 
 class SedEval:
     """One operating point as sed_eval takes it: event lists by clip."""
 
     def __init__(self, scores: ScoreSet, stack: Stack, candidate: int):
-        estimates = decode_events(scores, stack.decide(scores, stack.space.values[candidate]))
+        estimates = stack.events(scores, stack.space.values[candidate])
         self.classes = list(scores.classes)
         self._clips = []
         lists = []
         for events in (scores.require_references(), estimates):
             by_clip: dict[str, list] = {clip: [] for clip in scores.clip_ids}
-            for clip, onset, offset, label in events.rows():
+            for clip, onset, offset, label in events.to_rows():
                 by_clip[clip].append({"filename": clip, "onset": onset, "offset": offset, "event_label": label})
             lists.append(by_clip)
         self._clips = [(lists[0][clip], lists[1][clip]) for clip in scores.clip_ids]
@@ -105,8 +111,8 @@ class SedEval:
 
 def check_grid(table: CountTable, candidate: int, found: list[list[int]]) -> None:
     """Insists that the table's counts of a candidate are sed_eval's."""
-    true_positives, estimated, _ = table.totals()
-    mine = [true_positives[:, candidate].tolist(), estimated[:, candidate].tolist()]
+    totals = table.totals()
+    mine = [totals[name][candidate].tolist() for name in ("true_positives", "estimated")]
     if mine != found:
         raise SystemExit(f"Candidate {candidate}: sed_eval counts {found}, we {mine}.")
 
@@ -132,9 +138,9 @@ def main() -> None:
          f"{options.threads} threads, load {os.getloadavg()[0]:.1f}; medians of {options.repeats}.")  # fmt: skip
 
     peer = SedScoresEval(scores)
-    best = sweep_exact(scores, stack, TOLERANT).best_thresholds()
+    best = best_thresholds(scores, stack)
     for setting, kernel in enumerate(kernels):
-        check_exact(best, setting, peer.best(kernel), scores.classes)
+        check_exact(best, setting, peer.best(kernel), scores)
     table = sweep(scores, stack, EXACT)
     candidates = [0, *np.random.default_rng(0).integers(0, stack.space.n_candidates, 4).tolist()]
     points = [SedEval(scores, stack, candidate) for candidate in candidates]
@@ -149,14 +155,14 @@ def main() -> None:
         "sed_eval": median_seconds(middle.counts, repeats)[0] * stack.space.n_candidates,
         "sed_scores_eval": median_seconds(lambda: [peer.best(kernel) for kernel in kernels], repeats)[0],
         "grid": median_seconds(lambda: sweep(scores, stack, EXACT), repeats)[0],
-        "exact": median_seconds(lambda: sweep_exact(scores, stack, TOLERANT).best_thresholds(), repeats)[0],
+        "exact": median_seconds(lambda: best_thresholds(scores, stack), repeats)[0],
     }
     shown = Table("what", "seconds", "x sed_eval", "x sed_scores_eval")
     names = {
         "sed_eval": f"sed_eval, one operating point x {stack.space.n_candidates}",
         "sed_scores_eval": f"scipy's filter and sed_scores_eval, best of all thresholds, {len(kernels)} kernels",
         "grid": f"sweep: table of {len(kernels)} kernels x {n_thresholds} thresholds, every clip and class",
-        "exact": f"sweep_exact and best_thresholds: best of all thresholds, {len(kernels)} kernels",
+        "exact": f"sweep_all_thresholds and best: best of all thresholds, {len(kernels)} kernels",
     }
     for key, name in names.items():
         ratios = (f"{seconds[peer_key] / seconds[key]:.1f}" for peer_key in ("sed_eval", "sed_scores_eval"))

@@ -10,10 +10,11 @@ import time
 
 import gymnasium as gym
 import torch
-from rl_postproc.envs import TuningTask
 from rl_postproc.envs.evaluation import compare, hold_out, observe_all
 from torch import nn
 from torch.distributions import Categorical
+
+from rl_postproc.task import TuningTask
 
 ENV_ID = "rl_postproc:rl_postproc/PostProcessingPerClass-v0"
 

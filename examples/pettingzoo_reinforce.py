@@ -9,11 +9,12 @@ import argparse
 
 import numpy as np
 import torch
-from rl_postproc.envs import TuningTask
 from rl_postproc.envs.adapters.pettingzoo import PostProcessingParallelEnv
 from rl_postproc.envs.evaluation import compare, hold_out, observe_all
 from torch import nn
 from torch.distributions import Categorical
+
+from rl_postproc.task import TuningTask
 
 
 def main() -> None:

@@ -13,9 +13,10 @@ import ray
 import torch
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
-from rl_postproc.envs import TuningTask
 from rl_postproc.envs.adapters.rllib import PER_CLASS, register
 from rl_postproc.envs.evaluation import compare, hold_out, observe_all
+
+from rl_postproc.task import TuningTask
 
 
 def main() -> None:

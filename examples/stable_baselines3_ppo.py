@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 
 import torch
-from rl_postproc.envs import PostProcessingPerClassVectorEnv, TuningTask
+from rl_postproc.envs import PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.stable_baselines3 import SB3VecEnv
 from rl_postproc.envs.evaluation import compare, hold_out, observe_all
 from stable_baselines3 import PPO
+
+from rl_postproc.task import TuningTask
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 import torch
-from rl_postproc.envs import PostProcessingPerClassVectorEnv, TuningTask
+from rl_postproc.envs import PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.tianshou import TianshouVectorEnv
 from rl_postproc.envs.evaluation import compare, hold_out, observe_all
 from tianshou.algorithm import PPO
@@ -19,6 +19,8 @@ from tianshou.data import Collector, VectorReplayBuffer
 from tianshou.trainer import OnPolicyTrainerParams
 from torch import nn
 from torch.distributions import Categorical
+
+from rl_postproc.task import TuningTask
 
 
 class MultiCategorical(torch.distributions.Distribution):

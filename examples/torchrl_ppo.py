@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from rl_postproc.envs import PostProcessingPerClassVectorEnv, TuningTask
+from rl_postproc.envs import PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.torchrl import TorchRLEnv
 from rl_postproc.envs.evaluation import compare, hold_out, observe_all
 from tensordict.nn import (
@@ -22,6 +22,8 @@ from torch.distributions import Categorical
 from torchrl.collectors import Collector
 from torchrl.modules import ValueOperator
 from torchrl.objectives import ClipPPOLoss
+
+from rl_postproc.task import TuningTask
 
 
 class MultiCategorical(torch.distributions.Distribution):

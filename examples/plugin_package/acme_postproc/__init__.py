@@ -1,0 +1,1 @@
+"""Additions to rl_postproc: a stage, a metric and an agent."""
