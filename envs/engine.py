@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from rl_postproc.counts.table import CountTable
 from rl_postproc.metrics.objectives import Linearisation
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError, suggest
@@ -27,6 +28,8 @@ class StepResult:
         clip: the clips that were decided, int64 ``[env]``.
         counts: the metric's columns, int32 ``[env, column, class or 1]``.
         objective: objective over the clips of the pass so far, float32 ``[env]``.
+        class_reward: the terms of the reward, float32 ``[env, class]``, where classes are decided together and the reward
+            splits by class.
     """
 
     reward: torch.Tensor
@@ -34,16 +37,29 @@ class StepResult:
     clip: torch.Tensor
     counts: torch.Tensor
     objective: torch.Tensor
+    class_reward: torch.Tensor | None = None
 
 
 class EpisodeBatch:
     """The state of ``num_envs`` environments over one task, as tensors: single and vector environments share it.
 
     An item is what one step decides: a clip, or a clip and one class. Each environment visits every item once a pass, in
-    an order of its own that follows from its seed alone.
+    an order of its own that follows from its seed alone. With ``skip_silent`` the items for which no candidate decodes
+    anything are left out, since nothing can be decided there; their references count towards `totals` all the same.
+
+    Attributes:
+        items: the items of a pass, int64 ``[n_items]``.
     """
 
-    def __init__(self, task: TuningTask, num_envs: int, per_class: bool, reward: str | dict, episode: str | None):
+    def __init__(
+        self,
+        task: TuningTask,
+        num_envs: int,
+        per_class: bool,
+        reward: str | dict,
+        episode: str | None,
+        skip_silent: bool = False,
+    ):
         self.reward = Reward.make(reward, "the environment")
         episode = episode or ("pass" if self.reward.pays_at_end else "clip")
         if episode not in ("clip", "pass"):
@@ -53,17 +69,18 @@ class EpisodeBatch:
         self.task, self.num_envs, self.per_class, self.episode = task, num_envs, per_class, episode
         self.linearisation = task.linearisation
         """Where the reward is linearised: this batch's own, at the best constants until an agent moves it."""
-        scores, table, device = task.scores, task.table, task.device
-        self.n_items = scores.n_clips * (scores.n_classes if per_class else 1)
+        table, device = task.table, task.device
+        self._visited, self._skipped = _visited(table, per_class, skip_silent)
+        self.items = self._visited.nonzero()[:, 0]
+        self.n_items = len(self.items)
         self._columns = [(table.counts[name].reshape(-1), table.counts[name].ndim == 3) for name in task.metric.columns]
-        self._shuffle = torch.randperm(self.n_items, generator=torch.Generator().manual_seed(0)).to(device)
+        self._shuffle = self.items[torch.randperm(self.n_items, generator=torch.Generator().manual_seed(0)).to(device)]
         strides = np.arange(1, self.n_items + 1)
         self._strides = torch.from_numpy(strides[np.gcd(strides, self.n_items) == 1]).to(device)
         zeros = torch.zeros(num_envs, dtype=torch.int64, device=device)
         self.key, self.time, self.item = zeros.clone(), zeros.clone(), zeros.clone()
         self.waiting = torch.ones(num_envs, dtype=torch.bool, device=device)
-        shape = num_envs, len(self._columns), scores.n_classes
-        self.totals = torch.zeros(shape, dtype=torch.int32, device=device)
+        self.totals = self._skipped.repeat(num_envs, 1, 1)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Returns everything that changes from step to step, and where the reward is linearised."""
@@ -93,11 +110,15 @@ class EpisodeBatch:
         following = self.time + 1 if self.episode == "clip" else (self.time // n + 1) * n
         self.time = torch.where(abandoned, following, self.time)
         self.waiting = self.waiting & ~mask
-        self.totals.masked_fill_((mask & (self.time % n == 0))[:, None, None], 0)
+        self._begin_pass(mask & (self.time % n == 0))
         kept = self.item
         self._find_items()
         # The others may stand at an item of choice.
         self.item = torch.where(mask, self.item, kept)
+
+    def _begin_pass(self, mask: torch.Tensor) -> None:
+        """Sets the counts of the masked environments to those of the items that a pass leaves out."""
+        self.totals = torch.where(mask[:, None, None], self._skipped, self.totals)
 
     def _find_items(self) -> None:
         """Sets the item of each environment: an affine walk over a fixed shuffle, drawn anew for each pass."""
@@ -123,10 +144,12 @@ class EpisodeBatch:
         cell = clip[:, None] * n_classes + classes
         flat = cell * space.n_candidates + candidate
         counts = torch.stack([column[flat if varies else cell].int() for column, varies in self._columns], 1)
+        # An item that is left out, and decided all the same by choice, is in the totals already.
+        added = counts * self._visited[self.item][:, None, None]
         if label is None:
-            self.totals += counts
+            self.totals += added
         else:
-            self.totals.scatter_add_(2, label[:, None, None].expand(-1, len(self._columns), 1), counts)
+            self.totals.scatter_add_(2, label[:, None, None].expand(-1, len(self._columns), 1), added)
         objective = self._objective()
         self.time += 1
         pass_over = self.time % self.n_items == 0
@@ -135,9 +158,10 @@ class EpisodeBatch:
         )
         ended = pass_over if self.episode == "pass" else torch.ones_like(pass_over)
         self.waiting |= ended
-        self.totals.masked_fill_((pass_over & ~ended)[:, None, None], 0)
+        self._begin_pass(pass_over & ~ended)
         self._find_items()
-        return StepResult(reward, ended, clip, counts, objective)
+        terms = self.rewards_by_class(counts.mT) if label is None and self.reward.splits_by_class else None
+        return StepResult(reward, ended, clip, counts, objective, terms)
 
     def _objective(self) -> torch.Tensor:
         """Returns the objective over the clips of the pass so far, float32 ``[env]``."""
@@ -145,15 +169,17 @@ class EpisodeBatch:
         return self.task.objective.value(self.task.metric, dict(zip(self.task.metric.columns, totals, strict=True)))
 
     def rewards_by_class(self, counts: torch.Tensor) -> torch.Tensor:
-        """Returns what deciding each class by itself would be paid now, float32 ``[class]``.
+        """Returns what deciding each class by itself would be paid now, float32 ``[..., class]``.
 
         Args:
-            counts: the metric's columns of one clip, ``[class, column]``; for rewards that split by class.
+            counts: the metric's columns of clips, ``[..., class, column]``; for rewards that split by class.
         """
-        labels = torch.arange(len(counts), device=counts.device)
-        nothing = torch.zeros(len(counts), device=counts.device)
+        rows = counts.flatten(0, -2)[..., None]
+        labels = torch.arange(len(rows), device=counts.device) % counts.shape[-2]
+        nothing = torch.zeros(len(rows), device=counts.device)
         point, n_clips = self.linearisation, self.task.scores.n_clips
-        return self.reward(Decided(self.task.metric, counts[..., None], labels, point, nothing, nothing > 0, n_clips))
+        paid = self.reward(Decided(self.task.metric, rows, labels, point, nothing, nothing > 0, n_clips))
+        return paid.reshape(counts.shape[:-1])
 
     def step_some(self, actions: torch.Tensor, acting: torch.Tensor) -> StepResult:
         """Steps only the environments in ``acting`` (bool ``[env]``); the others keep their state and earn nothing."""
@@ -164,8 +190,31 @@ class EpisodeBatch:
             mask = acting.reshape(-1, *[1] * (value.ndim - 1))
             setattr(self, name, torch.where(mask, getattr(self, name), value))
         result.reward.masked_fill_(~acting, 0.0)
+        if result.class_reward is not None:
+            result.class_reward.masked_fill_(~acting[:, None], 0.0)
         result.ended.masked_fill_(~acting, False)
         return result
+
+
+def _visited(table: CountTable, per_class: bool, skip_silent: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns which items a pass visits, bool ``[item]``, and the counts of those left out, int32 ``[column, class]``.
+
+    Raises:
+        UserError: no candidate decodes anything on any clip.
+    """
+    columns = [table.counts[name] for name in table.metric.columns]
+    left_out = torch.zeros(len(columns), table.n_classes, dtype=torch.int32, device=columns[0].device)
+    if not skip_silent:
+        n_items = table.n_clips * (table.n_classes if per_class else 1)
+        return torch.ones(n_items, dtype=torch.bool, device=left_out.device), left_out
+    decides = table.decides() if per_class else table.decides().any(1, keepdim=True)
+    if not bool(decides.any()):
+        raise UserError("No candidate of the stack decodes anything on these clips, so skip_silent leaves none of them; "
+                        "lower the thresholds.")  # fmt: skip
+    for total, column in zip(left_out, columns, strict=True):
+        # What every candidate counts there: the references, or what is missed of them.
+        total += torch.where(decides, 0, column if column.ndim == 2 else column[..., 0]).sum(0)
+    return decides.flatten(), left_out
 
 
 def _hash(x: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from rl_postproc.data.folds import fold_of_clips
@@ -18,6 +19,20 @@ def hold_out(task: TuningTask, fold: int = 0, n_folds: int = 5) -> tuple[TuningT
     if not bool(held_out.any()) or bool(held_out.all()):
         raise UserError(f"Fold {fold} of {n_folds} leaves no clips on one side of {task.scores.n_clips} clips.")
     return task.select((~held_out).nonzero()[:, 0]), task.select(held_out.nonzero()[:, 0])
+
+
+def set_aside(task: TuningTask, fraction: float, seed: int) -> tuple[TuningTask, TuningTask]:
+    """Splits a task into its training clips and a fraction of the clips, drawn at random, to judge on.
+
+    Raises:
+        UserError: the fraction leaves no clips on one side.
+    """
+    n = task.scores.n_clips
+    n_held = round(fraction * n)
+    if not 0 < n_held < n:
+        raise UserError(f"The fraction {fraction:g} of {n} clips to set aside leaves no clips on one side.")
+    clips = torch.from_numpy(np.random.default_rng(seed).permutation(n))
+    return task.select(clips[n_held:].sort().values), task.select(clips[:n_held].sort().values)
 
 
 def observe_all(task: TuningTask, observation: str | dict, per_class: bool = True) -> Observed:

@@ -66,6 +66,8 @@ class PostProcessingEnv(gym.Env):
       `metric`), a `TuningTask` to share, or None for the simulated data set.
     * `stack`, `metric`: override the config's.
     * `reward`, `episode`, `observation`: names as above; for rewards and observations with settings a mapping.
+    * `skip_silent`: leaves out the clips (per class: the clips and classes) for which no candidate of the stack decodes
+      anything, so that nothing can be decided there. Their references still count in `macro_f1` and `episode_f1`.
     * `render_mode`: `"ansi"` or `"rgb_array"`.
 
     ## Vectorized environment
@@ -91,6 +93,7 @@ class PostProcessingEnv(gym.Env):
         episode: str | None = None,
         observation: str | dict = "scores",
         render_mode: str | None = None,
+        skip_silent: bool = False,
     ):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise UserError(
@@ -98,7 +101,7 @@ class PostProcessingEnv(gym.Env):
             )
         self.task = TuningTask.build(scores, stack, metric)
         self.render_mode = render_mode
-        self._engine = EpisodeBatch(self.task, 1, self.per_class, reward, episode)
+        self._engine = EpisodeBatch(self.task, 1, self.per_class, reward, episode, skip_silent)
         shown = Observation.make(observation, "the environment")
         self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.observation_space = self._observer.space

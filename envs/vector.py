@@ -47,7 +47,8 @@ class PostProcessingVectorEnv(VectorEnv):
 
     ## Information
     As in `PostProcessingEnv`, one array over environments for each key, with a mask under `_key`. The counts and
-    `macro_f1` are those of the step just taken. Where an episode ended in `SAME_STEP`, `final_obs` and `final_info`
+    `macro_f1` are those of the step just taken. The joint form tells `class_reward` `[env, class]`, the terms whose sum is
+    the reward, where the reward splits by class. Where an episode ended in `SAME_STEP`, `final_obs` and `final_info`
     (with masks) hold what the step gave, and `clip`, `clip_id`, `label`, `class` already tell of the next episode. With
     torch output there are tensors only: `clip` and `label`, but no `clip_id` and `class`.
 
@@ -71,6 +72,7 @@ class PostProcessingVectorEnv(VectorEnv):
         output: str = "numpy",
         device: str | torch.device | None = None,
         render_mode: str | None = None,
+        skip_silent: bool = False,
     ):
         if output not in ("numpy", "torch"):
             raise UserError(f"Unknown output '{output}'; known are numpy, torch.")
@@ -82,7 +84,7 @@ class PostProcessingVectorEnv(VectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = TuningTask.build(scores, stack, metric, device)
         self.num_envs, self.render_mode = num_envs, None
-        self._engine = EpisodeBatch(self.task, num_envs, self.per_class, reward, episode)
+        self._engine = EpisodeBatch(self.task, num_envs, self.per_class, reward, episode, skip_silent)
         shown = Observation.make(observation, "the environment")
         self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.single_observation_space = self._observer.space
@@ -261,6 +263,8 @@ class PostProcessingVectorEnv(VectorEnv):
 
     def _counts(self, result: StepResult) -> dict[str, Any]:
         named = counts_of(self.task, result) | {objective_name(self.task): result.objective}
+        if result.class_reward is not None:
+            named["class_reward"] = result.class_reward
         return {name: self._out(value.clone()) for name, value in named.items()}
 
     def _masked(self, info: dict[str, Any], mask: torch.Tensor) -> dict[str, Any]:
@@ -269,6 +273,11 @@ class PostProcessingVectorEnv(VectorEnv):
 
     def _out(self, x: torch.Tensor) -> Any:
         return x.cpu().numpy() if self._as_numpy else x
+
+    @property
+    def n_items(self) -> int:
+        """Number of steps in a pass."""
+        return self._engine.n_items
 
     @property
     def linearisation(self) -> Linearisation:

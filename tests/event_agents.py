@@ -18,16 +18,24 @@ from rl_postproc.task import TuningTask
 
 STACK = [{"stage": "median", "kernel": [0, 0.3, 0.9]}, {"stage": "threshold", "threshold": [0.1, 0.3, 0.5, 0.7, 0.9]}]
 VALUE = {"agent": "event_value", "inner_folds": 2, "leaves": 4, "rounds": 30}
-PPO = {"agent": "ppo", "steps": 1024, "num_envs": 32, "rollout": 8, "batch_size": 64, "hidden": 8, "channels": 4}
+PPO = {"agent": "ppo", "rollouts": 4, "visits": 4, "batch_size": 64, "hidden": 8, "channels": 4}
+FEATURES = {**PPO, "policy": "event_features"}
 AGENTS: dict[str, dict[str, Any]] = {
     "boosted": {**VALUE, "fallback": False},
     "network": {**VALUE, "model": "network", "hidden": 8, "fallback": False},
     "exact": {"agent": "exact_gradient", "value": VALUE, "hidden": 8, "epochs": 2, "members": 2, "fallback": False},
-    "events": {**PPO, "value": VALUE, "fallback": False},
-    "events_on_network": {**PPO, "value": {**VALUE, "model": "network", "hidden": 8}, "fallback": False},
-    "events_from_constants": {**PPO, "start": "best_constants", "members": 2},
-    "tracks": {**PPO, "policy": "tracks", "start": "best_constants"},
-    "joint": {**PPO, "policy": "tracks", "environment": "joint", "start": "nothing"},
+    "events": {**PPO, "members": 2},
+    "features": FEATURES,
+    "features_on_values": {**FEATURES, "start": "value", "value": VALUE, "fallback": False},
+    "features_on_network": {
+        **FEATURES,
+        "start": "value",
+        "value": {**VALUE, "model": "network", "hidden": 8},
+        "fallback": False,
+    },
+    "features_from_constants": {**FEATURES, "start": "best_constants", "members": 2},
+    "tracks": {**PPO, "policy": "tracks"},
+    "joint": {**PPO, "policy": "tracks", "environment": "joint"},
 }
 """One of every kind of policy that chooses clip by clip, with settings that make it quick."""
 

@@ -76,7 +76,7 @@ def test_a_setting_that_fits_nowhere_is_refused(setting: str, message: str) -> N
         ({"stack": [{"stage": "median", "kernl": 1}, {"stage": "threshold"}]}, r"kernl.*did you mean 'kernel'"),
         ({"stack": [{"stage": ["median"]}]}, r"unknown stage"),
         ({"agents": ["grid_serach"]}, r"'grid_serach'.*did you mean 'grid_search'"),
-        ({"agents": [{"agent": "ppo", "step": 3}]}, r"'step'.*did you mean 'steps'"),
+        ({"agents": [{"agent": "ppo", "rollout": 3}]}, r"'rollout'.*did you mean 'rollouts'"),
         ({"agents": ["default", "default"]}, r"Two agents are called 'default'"),
         ({"agents": []}, r"'agents'"),
         ({"agents": [5]}, r"'agents"),

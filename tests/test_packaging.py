@@ -89,7 +89,7 @@ def test_the_subpackages_come_from_the_wheel_beside_folders_of_the_same_name(ins
 def test_the_demo_runs_from_the_wheel(installed: Path, elsewhere: Path) -> None:
     settings = [
         "data.simulated.n_clips=10", "folds=2",
-        "agents=[default, grid_search, {agent: ppo, steps: 64, start: nothing}]",
+        "agents=[default, grid_search, {agent: ppo, rollouts: 1}]",
     ]  # fmt: skip
     options = [x for setting in settings for x in ("--set", setting)]
     out = call("-m", "rl_postproc", "demo", "--out", "run", "--threads", "1", *options, cwd=elsewhere, path=installed)

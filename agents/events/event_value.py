@@ -24,6 +24,7 @@ from rl_postproc.utils.errors import UserError
 from ..base import Agent, FitResult, ProgressCallback, fit_best_constants, require_own_parameters, silent
 from .network import EventNetwork
 from .policy import EventAdditive, best_candidates
+from .silent_classes import keep_silent
 from .value_functions import BoostedValues, EventValueFunction, NetworkValues, require_lightgbm, with_class_column
 
 
@@ -56,8 +57,8 @@ class EventValue(Agent):
 def event_additive_fit(
     task: TuningTask, values: EventValueFunction, evaluations: int | None = None, curve: list | None = None
 ) -> FitResult:
-    """Wraps event values into a fit: the argmax policy over the candidates of the task."""
-    policy = EventAdditive(values, FeatureGrid(task.scores.hop))
+    """Wraps event values into a fit: the argmax policy over the candidates of the task, classes without references silent."""
+    policy = keep_silent(EventAdditive(values, FeatureGrid(task.scores.hop)), task)
     processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
     searched = task.stack.space.n_candidates * task.scores.n_clips
     return FitResult(processor, searched if evaluations is None else evaluations, curve or [])

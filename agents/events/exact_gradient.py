@@ -53,7 +53,7 @@ class ExactGradient(Agent):
             return fit_best_constants(task)
         curve: list[dict[str, float]] = []
         networks = []
-        for member_seed, tell in members(self.members, seed, report):
+        for member_seed, tell in members(self.members, seed, share(report, 0.5, 1)):
             networks += self._train(task, initial.values, member_seed, tell, curve).value_function(None).networks
         return event_additive_fit(task, NetworkValues(networks, base=initial.value_function), curve=curve)
 
@@ -78,7 +78,7 @@ class ExactGradient(Agent):
                 sums = torch.zeros(2, n_classes, dtype=torch.float64)
                 for tracks in torch.randperm(n_tracks, generator=generator).tensor_split(batches):
                     label = tracks % n_classes
-                    log_pi = actor.gather(tracks).logits().log_softmax(-1)
+                    log_pi = actor.logits(tracks).log_softmax(-1)
                     pi = log_pi.exp()
                     hits = expected_counts(pi, tp[tracks].float())
                     found = expected_counts(pi, estimated[tracks].float())

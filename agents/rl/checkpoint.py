@@ -37,17 +37,14 @@ def save_checkpoint(
         tensors |= {f"optimizer.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors |= {f"environment.{name}": value for name, value in env.state_dict().items()}
     tensors["torch_rng"] = torch.get_rng_state()
-    last = model._last_obs
-    tensors |= {
-        f"observation.{n}": torch.as_tensor(v) for n, v in (last if isinstance(last, dict) else {"": last}).items()
-    }  # pyright: ignore
+    assert isinstance(model._last_obs, np.ndarray)
+    tensors["observation"] = torch.as_tensor(model._last_obs)
     tensors["starts"] = torch.as_tensor(model._last_episode_starts)
     about = {
         "key": key,
         "steps": model.num_timesteps,
         "updates": model._n_updates,
         "curve": curve,
-        "numpy": _numpy_state(),
     }
     with whole_file(path) as temporary:
         save_file(
@@ -88,20 +85,11 @@ def load_checkpoint(path: Path, model: PPO, key: str) -> tuple[list[dict[str, fl
         states.setdefault(int(number), {})[what] = value
     model.policy.optimizer.load_state_dict({**optimizer, "state": states})
     env.load_state_dict(_with_prefix(tensors, "environment."))
-    last = {name: value.numpy() for name, value in _with_prefix(tensors, "observation.").items()}
-    model._last_obs = last[""] if set(last) == {""} else last
+    model._last_obs = tensors["observation"].numpy()
     model._last_episode_starts = tensors["starts"].numpy()
     model.num_timesteps, model._n_updates = steps, updates
     torch.set_rng_state(tensors["torch_rng"])
-    kind, keys, *rest = about["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
     return curve, _with_prefix(tensors, "best.")
-
-
-def _numpy_state() -> list[Any]:
-    # Stable-Baselines3 shuffles its minibatches with numpy's global generator.
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return [kind, np.asarray(keys).tolist(), *rest]
 
 
 def _environment(model: PPO) -> Any:

@@ -21,6 +21,9 @@ class SB3VecEnv(VecEnv):
     Episodes end as terminated, never as truncated, so that Stable-Baselines3 asks for no value of the terminal
     observation. The infos stay empty: one dictionary for each of thousands of environments would cost more than the
     step.
+
+    Attributes:
+        info: what the vector environment told with the last step, arrays over environments by name.
     """
 
     def __init__(self, env: PostProcessingVectorEnv):
@@ -32,6 +35,7 @@ class SB3VecEnv(VecEnv):
         if env.autoreset_mode != AutoresetMode.SAME_STEP:
             raise UserError("Stable-Baselines3 needs a vector environment with autoreset_mode='SAME_STEP'.")
         self.env = env
+        self.info: dict[str, Any] = {}
         self._actions: Any = None
         self._infos: list[dict] = [{} for _ in range(env.num_envs)]
         self.render_mode = None
@@ -50,7 +54,7 @@ class SB3VecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict]]:
         """Steps with the kept actions."""
-        observation, reward, terminated, _, _ = self.env.step(self._actions)
+        observation, reward, terminated, _, self.info = self.env.step(self._actions)
         return _to_numpy(observation), _to_numpy(reward), _to_numpy(terminated), self._infos
 
     def close(self) -> None:

@@ -52,6 +52,15 @@ class CountTable:
         """Returns the same table on another device."""
         return replace(self, counts={name: column.to(device) for name, column in self.counts.items()})
 
+    def decides(self) -> torch.Tensor:
+        """Returns for which clips and classes any candidate detects anything, bool ``[clip, class]``."""
+        columns = {name: column if column.ndim == 3 else column[..., None] for name, column in self.counts.items()}
+        found = []
+        for clips in torch.arange(self.n_clips).split(max(1, (1 << 20) // (self.n_classes * self.space.n_candidates))):
+            part = slice(int(clips[0]), int(clips[-1]) + 1)
+            found.append((self.metric.output({name: x[part].int() for name, x in columns.items()}) > 0).any(-1))
+        return torch.cat(found)
+
     def totals(self) -> dict[str, torch.Tensor]:
         """Returns the counts summed over clips: int64 ``[candidate, class]``, or ``[1, class]`` where all are the same."""
         return {

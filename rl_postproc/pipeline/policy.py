@@ -10,6 +10,7 @@ import torch
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.utils.errors import UnknownNameError
 
 
 class Policy(ABC):
@@ -68,7 +69,13 @@ class Constant(Policy):
         return Constant(self.values[rows][:, columns], classes, names)
 
 
-_ROOMS = ("rl_postproc.agents.events.policy", "rl_postproc.agents.rl.track_policy", "rl_postproc.agents.rl.vpg_paper")
+_ROOMS = (
+    "rl_postproc.agents.events.policy",
+    "rl_postproc.agents.events.silent_classes",
+    "rl_postproc.agents.rl.learned_events",
+    "rl_postproc.agents.rl.track_policy",
+    "rl_postproc.agents.rl.vpg_paper",
+)
 """Modules with policies that the core does not import, but looks into for the kind of a saved one."""
 
 
@@ -85,3 +92,15 @@ def find_policy(kind: str) -> type[Policy] | None:
             if found is not None:
                 return found
     return None
+
+
+def restore_policy(kind: str, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Policy:
+    """Restores a policy of any kind from its `Policy.state`.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+    """
+    known = find_policy(kind)
+    if known is None:
+        raise UnknownNameError(f"unknown policy '{kind}'")
+    return known.from_state(values, tensors)

@@ -13,7 +13,7 @@ from safetensors.torch import save as save_tensors
 from rl_postproc import __version__
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.pipeline.policy import Constant, Policy, find_policy
+from rl_postproc.pipeline.policy import Constant, Policy, restore_policy
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UnknownNameError, UserError
 from rl_postproc.utils.files import read_json, whole_file, write_json
@@ -95,12 +95,9 @@ class PostProcessor:
         try:
             policy = dict(found["policy"])
             kind, names = policy.pop("kind"), policy.pop("tensors")
-            known = find_policy(kind)
-            if known is None:
-                raise UnknownNameError(f"unknown policy '{kind}'")
             tensors = _read_tensors(path.with_suffix(".safetensors"), names) if names else {}
             stack = Stack.from_config(found["stack"])
-            restored = known.from_state(policy, tensors)
+            restored = restore_policy(kind, policy, tensors)
             if isinstance(restored, Constant):
                 restored = restored.of(tuple(found["classes"]), stack.space.names)
             return cls(stack, tuple(found["classes"]), restored, float(found["hop"]), found["about"])

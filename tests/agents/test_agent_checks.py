@@ -26,7 +26,7 @@ THRESHOLD = STACK[1]
 SHARED = [{"stage": "median", "kernel": {"candidates": [0, 0.3, 0.9], "scope": "global"}}, THRESHOLD]
 SHARED_THRESHOLD = [STACK[0], {"stage": "threshold", "threshold": {"candidates": [0.1, 0.5], "scope": "global"}}]
 NAMES = sorted(name for name, kind in Agent.types().items() if kind.__module__.startswith("rl_postproc."))
-EVENTS = ("boosted", "network", "exact", "events", "events_on_network", "events_from_constants")
+EVENTS = ("boosted", "network", "exact", "events", "features", "features_on_network", "features_from_constants")
 PER_CLASS = (*EVENTS, "tracks", "joint", "vpg_paper")
 
 
@@ -91,7 +91,6 @@ def test_agents_that_treat_each_class_by_itself_refuse_parameters_of_all(name: s
     [
         ("grid_search", {}, {"objective": Pooled()}, r"objective 'test_pooled' does not split.*scope: global"),
         ("vpg_paper", {}, {"stack": [{"stage": "test_hysteresis"}]}, r"stage threshold"),
-        ("tracks", {"hidden": 2}, {}, r"at least 3 hidden units.*raise 'hidden'"),
         ("exact_search", {}, {"metric": Onsets()}, r"'exact_search'.*'test_onsets'"),
         ("exact_search", {}, {"stack": [THRESHOLD, {"stage": "test_erosion"}]}, r"ends with"),
     ],

@@ -31,7 +31,7 @@ def detector() -> tuple[dict[str, np.ndarray], list[tuple[str, float, float, str
     return arrays, rows
 
 
-@pytest.mark.parametrize(("agent", "settings"), [("grid_search", {}), ("ppo", {"steps": 256, "start": "nothing"})])
+@pytest.mark.parametrize(("agent", "settings"), [("grid_search", {}), ("ppo", {"rollouts": 1, "members": 1})])
 def test_ten_lines_on_arrays_of_ones_own(agent: str, settings: dict) -> None:
     arrays, rows = detector()
     scores = ScoreSet.from_arrays(arrays, hop=0.064, classes=["Cat", "Dog"], references=rows)
@@ -85,7 +85,7 @@ def test_parts_are_taken_in_every_form() -> None:
 
 def test_progress_is_silent_a_bar_or_a_callback(capsys: pytest.CaptureFixture[str]) -> None:
     scores, seen = small_simulation(8), []
-    settings = {"stack": STACK, "steps": 128, "start": "nothing"}
+    settings = {"stack": STACK, "rollouts": 1, "members": 1}
     tune(scores, "ppo", progress=lambda fraction, figures: seen.append(fraction), **settings)
     assert seen == sorted(seen)
     assert 0 < seen[-1] <= 1

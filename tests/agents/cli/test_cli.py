@@ -18,7 +18,7 @@ from program import SIMULATED, Run, assert_one_sentence, command, config_file, e
 
 def test_train_apply_and_evaluate_in_separate_processes_agree(simulated: Path, tmp_path: Path) -> None:
     out, events = tmp_path / "run", tmp_path / "events.tsv"
-    settings = ["--set", "agent.steps=512", "--set", "agent.num_envs=36", "--set", "agent.start=best_constants"]
+    settings = ["--set", "agent.rollouts=2", "--set", "agent.members=1"]
     done = process(
         "train", "--agent", "ppo", *sources(simulated), "--out", out, *settings, "--threads", 1, cwd=tmp_path
     )
@@ -141,7 +141,7 @@ def test_simulate_is_deterministic_and_readable(run: Run, simulated: Path, tmp_p
 
 def test_the_same_seed_trains_the_same_file(run: Run, simulated: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        settings = ["--set", "agent.steps=256", "--set", "agent.start=nothing", "--seed", 5]
+        settings = ["--set", "agent.rollouts=1", "--set", "agent.members=1", "--seed", 5]
         assert run("train", "--agent", "ppo", *sources(simulated), "--out", name, *settings)[0] == 0
     for file in ("postprocessor.json", "postprocessor.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
@@ -207,7 +207,7 @@ def test_an_interrupt_within_executed_text_gives_the_same_exit_code(tmp_path: Pa
 
 
 def test_an_interrupt_keeps_the_finished_folds(run: Run, tmp_path: Path) -> None:
-    config, out = config_file(tmp_path, agents=["default", {"agent": "ppo", "steps": 10**8}]), tmp_path / "out"
+    config, out = config_file(tmp_path, agents=["default", {"agent": "ppo", "rollouts": 10**6}]), tmp_path / "out"
     running = subprocess.Popen(
         command("benchmark", config, "--out", out, "--threads", 1), cwd=tmp_path, env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

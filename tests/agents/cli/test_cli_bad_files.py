@@ -167,7 +167,7 @@ def test_evaluate_names_files_that_do_not_fit_together(run: Run, data: Path) -> 
 
 
 def test_apply_refuses_damaged_and_missing_runs(run: Run, simulated: Path, tmp_path: Path) -> None:
-    settings = ["--set", "agent.steps=128", "--set", "agent.start=nothing"]
+    settings = ["--set", "agent.rollouts=1", "--set", "agent.members=1"]
     assert run("train", "--agent", "ppo", *sources(simulated), "--out", "run", *settings)[0] == 0
     text, tensors = (tmp_path / "run" / f"postprocessor.{kind}" for kind in ("json", "safetensors"))
     whole, weights = text.read_text(), tensors.read_bytes()

@@ -68,7 +68,7 @@ def test_settings_that_fit_nowhere_are_refused(run: Run, tmp_path: Path, setting
     ("options", "message"),
     [
         (["--agent", "pppo"], r"unknown agent 'pppo'.*did you mean 'ppo'"),
-        (["--agent", "ppo", "--set", "agent.step=3"], r"'step'.*did you mean 'steps'"),
+        (["--agent", "ppo", "--set", "agent.rollout=3"], r"'rollout'.*did you mean 'rollouts'"),
         (["--format", "hdf"], r"no format 'hdf'"),
         (["--format", "npy"], r"npy"),
         (["--hop", 0.1], r"hop"),

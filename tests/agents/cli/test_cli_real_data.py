@@ -79,5 +79,5 @@ def test_the_benchmark_on_real_data_lands_where_it_should(
 def test_ppo_learns_on_real_data(run: Run, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desed(data_root)
     monkeypatch.setenv("RL_POSTPROC_DATA", str(data_root))
-    held = held_out(run, "out", "[default, {agent: ppo, steps: 60000, start: best_constants}]")
-    assert held["ppo"] > held["default"]
+    held = held_out(run, "out", "[default, {agent: ppo, rollouts: 2}]")
+    assert held["ppo"] > held["default"] + 0.05

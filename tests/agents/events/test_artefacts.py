@@ -74,9 +74,9 @@ def test_nothing_of_a_held_out_fold_reaches_fitting(tmp_path: Path) -> None:
     poisoned = ScoreSet.build(
         changed, scores.edges, scores.clip_ids, scores.classes, scores.n_frames, scores.durations, poisoned.references
     )
-    agents = [{**AGENTS[name], "name": name} for name in ("boosted", "network", "exact", "tracks", "joint")]
+    agents = [{**AGENTS[name], "name": name} for name in ("boosted", "network", "exact", "events", "tracks", "joint")]
     agents += [{**AGENTS["boosted"], "fallback": True, "name": "careful"}]
-    agents += [{**AGENTS["events"], "validation": 0.3, "patience": 2, "fallback": True, "name": "watched"}]
+    agents += [{**AGENTS["features_on_values"], "validation": 0.3, "patience": 2, "fallback": True, "name": "watched"}]
     values = {"agents": agents, "folds": 2, "stack": small_task(2).stack.to_config()}
     for name, data in (("clean", scores), ("poisoned", poisoned)):
         run_benchmark(build(BenchmarkConfig, values, "test"), data, tmp_path / name, lambda *_: None)
@@ -120,7 +120,7 @@ def test_a_policy_applies_to_clips_of_any_length(task: TuningTask, fitted: dict[
         assert len(values.flatten(0, 1).unique(dim=0)) > 1
 
 
-@pytest.mark.parametrize("name", ["boosted", "network", "exact", "events", "random_tracks"])
+@pytest.mark.parametrize("name", ["boosted", "network", "exact", "events", "features", "random_tracks"])
 def test_a_policy_decides_the_same_at_another_sampling_of_the_same_scores(name: str) -> None:
     # Thresholds only, since the kernels of a median filter are rounded to frames.
     stack = Stack.from_config([{"stage": "threshold", "threshold": [0.1, 0.3, 0.5, 0.7, 0.9]}])

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from cases import make_set, small_simulation
 from event_agents import AGENTS, agent, random_actor, small_task
-from gymnasium.spaces import Box, MultiDiscrete
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rl_postproc.agents.events.actor import EventActor, initial_policy
 from rl_postproc.agents.events.event_value import EventValue, fit_value, fixed_point
 from rl_postproc.agents.events.exact_gradient import expected_counts
 from rl_postproc.agents.events.policy import EventAdditive, best_candidates
-from rl_postproc.agents.rl.event_policy import EventAdditivePolicy, ItemRolloutBuffer
-from rl_postproc.envs import PostProcessingPerClassVectorEnv
-from rl_postproc.envs.adapters.stable_baselines3 import SB3VecEnv
-from stable_baselines3 import PPO
 
+from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.counts.table import CountTable
 from rl_postproc.metrics import EventBased, Macro
 from rl_postproc.metrics.f1 import DETECTION
@@ -44,120 +39,18 @@ def test_logits_of_a_batch_are_sums_over_the_events_of_each_candidate(task: Tuni
         chosen = events.of_candidates(torch.full((events.n_tracks,), candidate))
         expected[:, candidate] = torch.zeros(events.n_tracks).index_add(0, events.track[chosen], values[chosen]) / 0.5
     tracks = torch.randint(events.n_tracks, (200,), generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(actor.gather(tracks).logits(), expected[tracks], atol=1e-4)
+    assert torch.allclose(actor.logits(tracks), expected[tracks], atol=1e-4)
     assert expected.std() > 0.5
     everything = torch.arange(events.n_tracks)
     best = best_candidates(events, values)
     assert torch.allclose(expected.gather(1, best[:, None])[:, 0], expected[everything].amax(1), atol=1e-4)
 
 
-def test_the_probability_that_an_event_is_decoded_is_that_of_its_candidates(task: TuningTask) -> None:
-    actor, events = random_actor(task), task.decoded
-    tracks = torch.tensor([5, 0, 5, 17, 30])
-    batch = actor.gather(tracks)
-    pi = batch.logits().softmax(-1)
-    found = batch.decoded_probability(pi)
-    expected = torch.zeros(len(batch.rows))
-    for candidate in range(events.n_candidates):
-        decoded = events.of_candidates(torch.full((events.n_tracks,), candidate))[batch.rows]
-        expected += torch.where(decoded, pi[batch.track, candidate], 0.0)
-    assert torch.allclose(found, expected, atol=1e-6)
-    assert batch.rows.tolist() == [row for t in tracks for row in (events.track == t).nonzero()[:, 0].tolist()]
-
-
-def make_ppo(task: TuningTask, actor: EventActor) -> PPO:
-    env = SB3VecEnv(PostProcessingPerClassVectorEnv(task, 8, observation="item"))
-    arguments = {"actor": actor, "weight": task.linearisation.scale}
-    return PPO(EventAdditivePolicy, env, n_steps=4, batch_size=16, n_epochs=1, gamma=0.0, policy_kwargs=arguments, seed=0,
-               device="cpu")  # fmt: skip
-
-
-def test_the_ppo_policy_is_the_categorical_distribution_of_its_logits(task: TuningTask) -> None:
-    actor = random_actor(task)
-    policy: Any = make_ppo(task, actor).policy
-    items = torch.randint(task.decoded.n_tracks, (40, 1), generator=torch.Generator().manual_seed(1))
-    oracle = torch.distributions.Categorical(logits=actor.gather(items[:, 0]).logits())
-    actions, values, log_probability = policy(items)
-    assert actions.shape == (40, 2) and values.shape == log_probability.shape == (40,)
-    candidate = task.stack.space.candidate(actions)
-    assert torch.allclose(log_probability, oracle.log_prob(candidate), atol=1e-5)
-    again, same, entropy = policy.evaluate_actions(items, actions)
-    assert torch.allclose(same, log_probability, atol=1e-6)
-    assert torch.allclose(entropy, oracle.entropy(), atol=1e-5)
-    assert torch.allclose(again, values, atol=1e-6)
-    assert torch.allclose(policy.predict_values(items), values, atol=1e-6)
-    best = task.stack.space.candidate(policy._predict(items, deterministic=True))
-    assert torch.equal(best, oracle.logits.argmax(-1))
-    drawn = task.stack.space.candidate(policy(items.repeat(2000, 1))[0]).reshape(2000, 40)
-    frequency = torch.nn.functional.one_hot(drawn, oracle.logits.shape[1]).double().mean(0)
-    spread = (oracle.probs * (1 - oracle.probs) / 2000).sqrt()
-    assert bool(((frequency - oracle.probs).abs() <= 6 * spread + 1e-3).all())
-
-
-def test_what_a_rollout_remembers_of_the_policy_is_forgotten_with_every_update(task: TuningTask) -> None:
-    policy: Any = make_ppo(task, random_actor(task)).policy
-    items = torch.arange(task.decoded.n_tracks).repeat(2)[:, None]
-
-    def both() -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.no_grad():
-            remembered = policy.evaluate_actions(items, actions)
-        return torch.cat(remembered), torch.cat(policy.evaluate_actions(items, actions)).detach()
-
-    actions, first = policy(items)[0], {name: value.clone() for name, value in policy.state_dict().items()}
-    before, worked = both()
-    assert torch.allclose(before, worked, atol=1e-5)
-    policy.evaluate_actions(items, actions)[1].sum().backward()
-    policy.optimizer.step()
-    after, worked = both()
-    assert torch.allclose(after, worked, atol=1e-5)
-    assert not torch.allclose(after, before, atol=1e-3)
-    policy.load_state_dict(first)
-    assert torch.allclose(both()[0], before, atol=1e-6)
-
-
-def test_the_buffer_deals_every_step_once_and_keeps_an_item_together(task: TuningTask) -> None:
-    buffer = ItemRolloutBuffer(5, Box(0, 9, (1,), np.int64), MultiDiscrete([2, 3]), device="cpu", n_envs=8)
-    generator = np.random.default_rng(0)
-    items = generator.integers(0, 10, (5, 8, 1))
-    for step in range(5):
-        buffer.add(items[step], np.full((8, 2), 1), np.arange(8) + 8 * step, np.ones(8), torch.zeros(8), torch.zeros(8))
-    buffer.compute_returns_and_advantage(torch.zeros(8), np.ones(8))
-    batches = [(part.observations[:, 0].tolist(), part.returns.tolist()) for part in buffer.get(16)]
-    assert sorted(len(shown) for shown, _ in batches) == [13, 13, 14]
-    paid = [(item, round(reward)) for shown, rewards in batches for item, reward in zip(shown, rewards, strict=True)]
-    assert sorted(paid) == sorted((int(item), i) for i, item in enumerate(items.reshape(-1)))
-    order = [item for shown, _ in batches for item in shown]
-    assert len([1 for a, b in itertools.pairwise(order) if a != b]) == len(set(order)) - 1
-
-
-def test_gradients_reach_the_actor_through_the_logits_and_the_critic_through_the_value(task: TuningTask) -> None:
-    policy: Any = make_ppo(task, random_actor(task)).policy
-    items = torch.arange(task.decoded.n_tracks)[:, None]
-    actions = policy(items)[0]
-
-    def reached(which: int) -> set[str]:
-        policy.zero_grad()
-        policy.evaluate_actions(items, actions)[which].sum().backward()
-        grads = {name: p.grad for name, p in policy.named_parameters()}
-        return {name.split(".")[0] for name, g in grads.items() if g is not None and float(g.abs().sum()) > 0}
-
-    assert reached(0) == {"critic", "level"}
-    assert reached(1) == reached(2) == {"actor"}
-
-
-def test_a_step_of_ppo_moves_actor_and_critic(task: TuningTask) -> None:
-    model = make_ppo(TuningTask(task.scores, task.stack, task.metric, task.table), random_actor(task))
-    before = {name: value.clone() for name, value in model.policy.state_dict().items()}
-    model.learn(32)
-    after = model.policy.state_dict()
-    assert {n.split(".")[0] for n in after if not torch.equal(after[n], before[n])} == {"actor", "critic", "level"}
-
-
 def test_expected_counts_are_what_sampling_gives_on_average(task: TuningTask) -> None:
     actor = random_actor(task)
     tp, estimated = task.table.counts["true_positives"].flatten(0, 1), task.table.counts["estimated"].flatten(0, 1)
     tracks = torch.arange(task.decoded.n_tracks)
-    pi = actor.gather(tracks).logits().softmax(-1)
+    pi = actor.logits(tracks).softmax(-1)
     n, moving = 4000, 0
     drawn = torch.multinomial(pi, n, replacement=True, generator=torch.Generator().manual_seed(0))
     for counts in (tp, estimated):
@@ -255,7 +148,7 @@ def test_constants_are_kept_where_inner_validation_prefers_them() -> None:
         value = fit_value(task, EventValue.model_validate(AGENTS["boosted"]), 0)
         wins = value.inner_macro_f1 < value.constants_macro_f1
         outcomes.add(wins)
-        for name in ("boosted", "exact", "events"):
+        for name in ("boosted", "exact", "features_on_values"):
             policy = agent(name, fallback=True).fit(task, 0).post_processor.policy
             assert isinstance(policy, Constant) is wins
             if isinstance(policy, Constant):
@@ -277,7 +170,8 @@ def test_the_value_function_starts_the_policy_at_its_own_argmax(task: TuningTask
 def test_starting_at_the_best_constants_chooses_them(task: TuningTask) -> None:
     initial = initial_policy(EventValue(), task, "best_constants", EventValue(), 0)
     actor = EventActor(task, initial.values, 8, 0.3)
-    chosen = actor.policy(initial.value_function, task.scores.hop).choose(task.scores, task.stack)
+    policy = EventAdditive(actor.value_function(initial.value_function), FeatureGrid(task.scores.hop))
+    chosen = policy.choose(task.scores, task.stack)
     counts = task.table.of_choice(task.stack.space.candidate(
         torch.stack([torch.searchsorted(torch.tensor(p.candidates), chosen[..., i].contiguous())
                      for i, p in enumerate(task.stack.space.parameters)], -1)
@@ -286,7 +180,7 @@ def test_starting_at_the_best_constants_chooses_them(task: TuningTask) -> None:
     assert all(torch.equal(counts[name], expected[name]) for name in DETECTION)
 
 
-EVENT_AGENTS = ("boosted", "network", "exact", "events", "events_from_constants")
+EVENT_AGENTS = ("boosted", "network", "exact", "events", "features", "features_from_constants")
 
 
 @pytest.mark.parametrize("name", EVENT_AGENTS)
@@ -302,7 +196,7 @@ def test_tasks_without_event_boundaries_are_refused_in_one_sentence(name: str) -
         agent(name).fit(TuningTask.build(silent), 0)
 
 
-@pytest.mark.parametrize("name", ["boosted", "network", "exact", "events"])
+@pytest.mark.parametrize("name", ["boosted", "network", "exact", "events", "features"])
 def test_a_task_of_which_no_event_matches_still_gives_a_policy(name: str) -> None:
     x = torch.rand(8, 2, 30, generator=torch.Generator().manual_seed(0))
     task = TuningTask.build(make_set(x, [("c0", 0.0, 30.0, "k0")], durations=[3.0] * 8))

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from event_agents import AGENTS, agent, small_task
+from plugin_cases import Onsets
 from rl_postproc.agents import make_agent
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
 from rl_postproc.agents.benchmark.run import run_benchmark
-from rl_postproc.agents.rl.track_policy import TrackActorCritic, track_policy_arguments
-from rl_postproc.envs import PostProcessingPerClassVectorEnv, PostProcessingVectorEnv
-from rl_postproc.envs.adapters.stable_baselines3 import SB3VecEnv
-from rl_postproc.envs.evaluation import hold_out, observe_all
+from rl_postproc.envs import PostProcessingVectorEnv
+from rl_postproc.envs.evaluation import set_aside
 
 from rl_postproc.config import load_config
 from rl_postproc.metrics.certify import evaluate
@@ -33,56 +31,23 @@ def task() -> TuningTask:
     return small_task()
 
 
-def test_both_environments_show_the_same_network_the_same_tracks(task: TuningTask) -> None:
-    n_clips, n_classes = task.scores.n_clips, task.scores.n_classes
-    policies: list[Any] = []
-    for kind in (PostProcessingPerClassVectorEnv, PostProcessingVectorEnv):
-        env = SB3VecEnv(kind(task, 4, observation="dict"))
-        arguments = track_policy_arguments(task, 4, 8)
-        policies.append(TrackActorCritic(env.observation_space, env.action_space, lambda _: 1e-3, **arguments))
-    single, joint = policies
-    joint.load_state_dict(single.state_dict())
-    with torch.no_grad():
-        alone = single.extract_features(observe_all(task, "dict", True))
-        together = joint.extract_features(observe_all(task, "dict", False))
-    n_logits = sum(task.action_sizes(per_class=True))
-    logits = alone[:, :-1].reshape(n_clips, n_classes * n_logits)
-    assert together.shape == (n_clips, n_classes * n_logits + 1)
-    assert torch.allclose(together[:, :-1], logits, atol=1e-5)
-    assert torch.allclose(together[:, -1], alone[:, -1].reshape(n_clips, n_classes).sum(1), atol=1e-5)
-    # One choice for each parameter of each class, with the probability that the classes give one by one.
-    actions, values, log_probability = joint(observe_all(task, "dict", False))
-    own = single.evaluate_actions(observe_all(task, "dict", True), actions.reshape(n_clips * n_classes, -1))
-    assert torch.allclose(log_probability, own[1].reshape(n_clips, n_classes).sum(1), atol=1e-4)
-    assert torch.allclose(values[:, 0], own[0].reshape(n_clips, n_classes).sum(1), atol=1e-5)
-
-
-def test_the_plain_policy_trains_all_of_its_weights(task: TuningTask) -> None:
-    env = SB3VecEnv(PostProcessingVectorEnv(task, 4, observation="dict"))
-    policy: Any = TrackActorCritic(
-        env.observation_space, env.action_space, lambda _: 1e-3, **track_policy_arguments(task, 4, 8)
-    )
-    observation = observe_all(task, "dict", False)
-    values, log_probability, entropy = policy.evaluate_actions(observation, policy(observation)[0])
-    (values.sum() + log_probability.sum() + entropy.sum()).backward()
-    assert all(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in policy.parameters())
-    trained = {id(p) for group in policy.optimizer.param_groups for p in group["params"]}
-    assert trained == {id(p) for p in policy.parameters()}
+def n_items(task: TuningTask, environment: str) -> int:
+    """Number of clips and classes, or of clips, for which some candidate decodes something."""
+    decided = task.table.decides()
+    assert not bool(decided.any(1).all())
+    return int((decided.any(1) if environment == "joint" else decided).sum())
 
 
 @pytest.mark.parametrize("environment", ["per_class", "joint"])
 @pytest.mark.parametrize("reward", REWARDS)
 def test_every_ablation_takes_the_same_number_of_decisions(task: TuningTask, environment: str, reward: str) -> None:
-    # 24 clips of 3 classes, so that a pass is 72 decisions in either environment
-    settings = {"steps": 2304, "num_envs": 72, "rollout": 4, "batch_size": 144}
-    fit = agent("tracks", environment=environment, reward=reward, start="nothing", **settings).fit(task, 0)
-    steps = [row["steps"] for row in fit.curve]
-    assert steps[-1] == 2304
-    assert fit.evaluations == 2304 // 3
-    assert steps[:2] == [0, 2304 / 16 if reward == "episode_f1" else 288]
+    fit = agent("tracks", environment=environment, reward=reward, visits=8).fit(task, 0)
+    decisions = n_items(task, environment) * (3 if environment == "joint" else 1)
+    assert [row["steps"] for row in fit.curve] == [8 * decisions * i for i in range(5)]
+    assert fit.evaluations == 4 * 8 * decisions // 3
     report = evaluate(task.scores.require_references(), fit.post_processor.apply(task.scores), task.metric)
-    # The best policy on the training clips, the one at the start included, is the one that is kept.
-    assert report.score.macro == pytest.approx(max(row["train_macro_f1"] for row in fit.curve), abs=1e-9)
+    # Nothing is chosen by the training clips: the last policy is kept.
+    assert report.score.macro == pytest.approx(fit.curve[-1]["train_macro_f1"], abs=1e-9)
 
 
 @pytest.mark.parametrize("environment", ["per_class", "joint"])
@@ -97,8 +62,8 @@ def test_with_episode_f1_every_rollout_is_paid_at_the_end_of_its_passes(
         return result
 
     monkeypatch.setattr(PostProcessingVectorEnv, "step", watching)
-    agent("tracks", environment=environment, reward="episode_f1", start="nothing", steps=72 * 4).fit(task, 0)
-    per_pass = 24 if environment == "joint" else 72
+    agent("tracks", environment=environment, reward="episode_f1", visits=2).fit(task, 0)
+    per_pass = n_items(task, environment)
     assert len(paid) == 4 * per_pass
     when = [i for i, rewards in enumerate(paid) if any(rewards)]
     assert set(when) <= {n * per_pass - 1 for n in range(1, 5)} and when
@@ -106,7 +71,7 @@ def test_with_episode_f1_every_rollout_is_paid_at_the_end_of_its_passes(
 
 @pytest.mark.parametrize("environment", ["per_class", "joint"])
 def test_the_plain_policy_learns_from_the_linearised_reward(environment: str) -> None:
-    settings = {"steps": 30000, "num_envs": 120, "batch_size": 240, "learning_rate": 1e-2, "start": "nothing"}
+    settings = {"rollouts": 15, "visits": 16, "batch_size": 240, "learning_rate": 1e-2, "hidden": 32}
     task = small_task(40)
     fit = agent("tracks", environment=environment, **settings).fit(task, 0)
     figures = [row["train_macro_f1"] for row in fit.curve]
@@ -118,14 +83,15 @@ def test_training_warns_of_nothing(task: TuningTask) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         for name in ("events", "tracks", "joint"):
-            agent(name, steps=300, num_envs=50, batch_size=47).fit(task, 0)
-        agent("joint", reward="episode_f1", steps=10).fit(small_task(2), 0)
+            agent(name, rollouts=2, batch_size=47).fit(task, 0)
+        agent("joint", reward="episode_f1", rollouts=1).fit(small_task(2), 0)
 
 
 def test_held_out_figures_are_those_of_clips_that_are_not_learned_from(task: TuningTask) -> None:
-    settings = {"start": "nothing", "learning_rate": 1e-2, "steps": 4096}
-    fit = agent("tracks", validation=0.25, fallback=False, **settings).fit(task, 0)
-    train, unseen = hold_out(task, 0, 4)
+    settings = {"learning_rate": 1e-2, "rollouts": 8, "visits": 16}
+    fit = agent("tracks", validation=0.35, fallback=False, **settings).fit(task, 0)
+    train, unseen = set_aside(task, 0.35, 0)
+    assert unseen.scores.n_clips == round(0.35 * 24)
     held = [row["held_out_macro_f1"] for row in fit.curve]
     assert len(set(held)) > 1
     report = evaluate(unseen.scores.require_references(), fit.post_processor.apply(unseen.scores), task.metric)
@@ -138,10 +104,10 @@ def test_held_out_figures_are_those_of_clips_that_are_not_learned_from(task: Tun
 
 @pytest.mark.parametrize("name", ["events", "tracks", "joint"])
 def test_training_stops_when_the_held_out_figure_stalls(task: TuningTask, name: str) -> None:
-    settings = {"validation": 0.25, "steps": 51200, "fallback": False}
-    patient = agent(name, **settings, patience=3).fit(task, 0)
+    settings = {"validation": 0.25, "rollouts": 100, "fallback": False}
+    patient = agent(name, **settings, members=1, patience=3).fit(task, 0)
     held = [row["held_out_macro_f1"] for row in patient.curve]
-    assert patient.curve[-1]["steps"] < 51200
+    assert len(patient.curve) < 100
     assert max(held[-3:]) <= max(held[:-3])
     assert all(max(held[i - 2 : i + 1]) > max(held[: i - 2]) for i in range(3, len(held) - 1))
 
@@ -150,13 +116,21 @@ def test_constants_are_kept_where_they_do_better_on_the_clips_set_aside() -> Non
     outcomes = set()
     for seed in range(6):
         task = small_task(24, seed)
-        settings = {"validation": 0.25, "steps": 2048, "start": "nothing"}
-        fit = agent("tracks", **settings, fallback=True).fit(task, 0)
-        train, unseen = hold_out(task, 0, 4)
-        wins = max(row["held_out_macro_f1"] for row in fit.curve) < unseen.table.score(train.best_constants).macro
+        settings = {"validation": 0.25, "learning_rate": 1e-2, "rollouts": 8}
+        fit = agent("tracks", **settings, fallback=True).fit(task, seed)
+        train, unseen = set_aside(task, 0.25, seed)
+        wins = fit.curve[-1]["held_out_macro_f1"] < unseen.table.score(train.best_constants).macro
         outcomes.add(wins)
         assert isinstance(fit.post_processor.policy, Constant) is wins
     assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("name", ["tracks", "joint"])
+def test_the_plain_policy_learns_with_a_metric_of_ones_own(task: TuningTask, name: str) -> None:
+    own = TuningTask(task.scores, task.stack, Onsets())
+    fit = agent(name, validation=0.25, rollouts=6, visits=16, learning_rate=1e-2, fallback=False).fit(own, 0)
+    assert fit.curve[-1]["train_macro_onset_f1"] > fit.curve[0]["train_macro_onset_f1"]
+    assert all("held_out_macro_onset_f1" in row for row in fit.curve)
 
 
 def test_settings_that_do_not_go_together_are_refused(task: TuningTask) -> None:
@@ -164,8 +138,10 @@ def test_settings_that_do_not_go_together_are_refused(task: TuningTask) -> None:
         make_agent({"agent": "ppo", "environment": "joint"})
     with pytest.raises(UserError, match=r"'patience' needs clips to watch; set 'validation'"):
         make_agent({"agent": "ppo", "patience": 3})
-    with pytest.raises(UserError, match=r"at least 3 hidden units"):
-        agent("tracks", hidden=2).fit(task, 0)
+    with pytest.raises(UserError, match=r"'start: value' gives values to events and needs 'policy: event_features'"):
+        make_agent({"agent": "ppo", "start": "value"})
+    with pytest.raises(UserError, match=r"'members' averages values of events"):
+        make_agent({"agent": "ppo", "policy": "tracks", "members": 2})
     with pytest.raises(UserError, match=r"leaves no clips"):
         agent("tracks", validation=0.2).fit(small_task(1), 0)
     shared = small_task(8, stack=[{"stage": "threshold", "threshold": {"candidates": [0.2, 0.5], "scope": "global"}}])
@@ -176,15 +152,13 @@ def test_settings_that_do_not_go_together_are_refused(task: TuningTask) -> None:
 @pytest.mark.parametrize("name", ["desed_policies.yaml", "desed_ablations.yaml"])
 def test_the_published_configs_run_on_a_small_simulated_set(name: str, tmp_path: Path) -> None:
     config = load_config(BenchmarkConfig, ROOT / "configs" / name)
-    quick = {**AGENTS["events"], "steps": 720, "num_envs": 72}
+    quick = {**AGENTS["features_on_values"], "policy": "events", "start": "nothing", "rollouts": 2}
     agents = []
     for item in config.agents:
         own = {"agent": item} if isinstance(item, str) else dict(item)
         few = quick if own["agent"] == "ppo" else AGENTS["exact"] if own["agent"] == "exact_gradient" else {}
         few = AGENTS["boosted"] if own["agent"] == "event_value" else few
-        agents.append(
-            {**few, **own, **({"steps": 720} if "steps" in own else {}), "name": own.get("name", own["agent"])}
-        )
+        agents.append({**few, **own, "name": own.get("name", own["agent"])})
     scores = small_task(24).scores
     settings = {"agents": agents, "folds": 2, "stack": small_task(2).stack.to_config()}
     told: list[float] = []

@@ -18,14 +18,14 @@ from rl_postproc.utils.errors import UserError
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "events": ("events", {}),
-    "two members": ("events_from_constants", {}),
+    "on values": ("features_on_values", {}),
     "tracks": ("tracks", {}),
     "joint": ("joint", {}),
     "watched": (
         "tracks",
-        {"start": "nothing", "learning_rate": 1e-2, "validation": 0.3, "patience": 20, "fallback": False},
+        {"learning_rate": 1e-2, "validation": 0.3, "patience": 20, "fallback": False},
     ),
-    "whole passes": ("tracks", {"reward": "episode_f1", "steps": 400}),
+    "whole passes": ("tracks", {"reward": "episode_f1"}),
 }
 
 
@@ -98,7 +98,7 @@ def test_a_stop_within_a_rollout_loses_that_rollout_only(
 
     def stop_in_the_third_rollout(self: Any, actions: Any) -> Any:
         taken.append(1)
-        if len(taken) == 21:
+        if len(taken) == 2 * 8 + 5:
             raise StopError
         return step(self, actions)
 

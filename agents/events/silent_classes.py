@@ -1,0 +1,51 @@
+"""Classes without training references: nothing can be learned about them, so they keep to what decodes the least."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics.base import floating
+from rl_postproc.pipeline.policy import Policy, restore_policy
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import TuningTask
+
+
+def keep_silent(policy: Policy, task: TuningTask) -> Policy:
+    """Returns a policy that holds each class without references at the parameters that decode the fewest events.
+
+    Where every class has references, and so a score, that is the policy itself.
+    """
+    silent = task.metric.score(floating(task.table.totals())).isnan().all(0).cpu()
+    if not bool(silent.any()):
+        return policy
+    return SilentClasses(policy, silent, task.stack.space.values[task.best_constants.cpu()])
+
+
+class SilentClasses(Policy):
+    """Constant parameters for some classes, another policy's choice for all others."""
+
+    kind = "silent_classes"
+
+    def __init__(self, policy: Policy, silent: torch.Tensor, values: torch.Tensor):
+        """Takes the other policy, the classes held constant, bool ``[class]``, and values ``[class, parameter]``."""
+        self.policy, self.silent, self.values = policy, silent, values.float()
+
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Returns parameter values ``[clip, class, parameter]`` or ``[class, parameter]``."""
+        return torch.where(self.silent[:, None], self.values, self.policy.choose(scores, stack))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Returns the constants and the other policy."""
+        values, tensors = self.policy.state()
+        own = {"silent": self.silent.tolist(), "values": self.values.double().tolist()}
+        return {**own, "policy": {"kind": self.policy.kind, **values}}, tensors
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> SilentClasses:
+        """Restores the policy."""
+        inner = dict(values["policy"])
+        policy = restore_policy(inner.pop("kind"), inner, tensors)
+        return cls(policy, torch.tensor(values["silent"]), torch.tensor(values["values"]))

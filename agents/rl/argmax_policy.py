@@ -1,0 +1,46 @@
+"""What the actors of PPO have learned, as a policy that takes the most probable candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from rl_postproc.candidates.features import FeatureGrid
+from rl_postproc.pipeline.policy import Policy
+from rl_postproc.task import TuningTask
+
+from ..actor import Actor
+from ..events.actor import EventActor
+from ..events.policy import EventAdditive
+from ..events.value_functions import EventValueFunction, NetworkValues
+from .learned_events import LearnedEventActor, LearnedEvents
+from .track_policy import TrackActor, TrackPolicy
+
+
+def argmax_policy(actors: Sequence[Actor], base: EventValueFunction | None, step: float) -> Policy:
+    """Returns the argmax policy of copies of what actors of one kind have learned, their event values averaged.
+
+    Args:
+        actors: members trained from different seeds; of tracks one.
+        base: the values that actors on event features add theirs to, None for none.
+        step: seconds per frame of the scores they were trained on.
+    """
+    if isinstance(actors[0], TrackActor):
+        return TrackPolicy.of_actor(actors[0], step)
+    learned = [actor for actor in actors if isinstance(actor, LearnedEventActor)]
+    if learned:
+        return LearnedEvents.of_actors(learned, step)
+    networks = [n for a in actors if isinstance(a, EventActor) for n in a.value_function(None).networks]
+    return EventAdditive(NetworkValues(networks, base=base), FeatureGrid(step))
+
+
+def chosen_candidates(policy: Policy, on: TuningTask) -> torch.Tensor:
+    """Returns the candidates that such a policy chooses on a task, int64 ``[clip, class]``."""
+    if isinstance(policy, LearnedEvents):
+        return policy.best_candidates(on.scores, on.decoded)
+    if isinstance(policy, EventAdditive):
+        best = policy.best_candidates(on.decoded, on.event_features, on.scores.n_classes)
+        return best.reshape(on.scores.n_clips, on.scores.n_classes)
+    assert isinstance(policy, TrackPolicy)
+    return on.stack.space.candidate(policy.indices(on.scores))
