@@ -35,6 +35,9 @@ from .track_policy import TrackActor
 _STEPS = 8
 """Steps of an environment in a rollout, where every step is an episode."""
 
+_UPDATES, _LEAST_BATCH = 24, 32
+"""Least number of minibatches in an epoch, and the smallest minibatch that this may lead to, in steps."""
+
 
 class PPOAgent(Agent):
     """Proximal policy optimisation, by default from nothing but frame-level scores and rewards.
@@ -62,7 +65,7 @@ class PPOAgent(Agent):
     value: EventValue = Field(default=EventValue(), description="settings of event_value, for start: value")
     rollouts: int = Field(default=6, ge=1, description="the policy tracks wants about 20")
     visits: int = Field(default=16, ge=2, description="visits to each clip and class in a rollout, on average")
-    batch_size: int = Field(default=2048, ge=2, description="decisions of one clip and class in a minibatch")
+    batch_size: int = Field(default=2048, ge=2, description="most decisions of one clip and class in a minibatch")
     epochs: int = Field(default=3, ge=1, description="passes over the decisions of a rollout")
     learning_rate: float = Field(default=2e-3, gt=0, description="at first; it falls to 0")
     weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
@@ -207,7 +210,9 @@ class PPOAgent(Agent):
         n_steps = n_items if self.reward == "episode_f1" else min(n_items, _STEPS)
         num_envs = math.ceil(self.visits * n_items / n_steps)
         env = SB3VecEnv(kind(task, num_envs, **settings))
+        # On few clips smaller minibatches, or a rollout would be a handful of updates.
         batch_size = max(2, self.batch_size // (task.scores.n_classes if joint else 1))
+        batch_size = min(batch_size, max(_LEAST_BATCH, n_steps * num_envs // _UPDATES))
         with warnings.catch_warnings():
             # The last minibatch may be a little smaller.
             warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
