@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "reinforcement_learning.md"
+TEXTS = (GUIDE, ROOT / "docs" / "extending.md", ROOT / "README.md")
 LIBRARIES = {"stable_baselines3": "rl-postproc", "torchrl": "rl-postproc[torchrl]", "tianshou": "rl-postproc[tianshou]",
              "pettingzoo": "rl-postproc[pettingzoo]", "ray": "rl-postproc[rllib]"}  # fmt: skip
 ADAPTERS = {"rllib": "ray"}
@@ -32,9 +33,10 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 
 
 def blocks() -> list[tuple[str, str]]:
-    """The Python code of the guide, each block with its heading."""
+    """The Python code of the guides and of the README, each block with its heading."""
     found, heading = [], ""
-    for part in re.split(r"(?m)^(?=## |```python$)", GUIDE.read_text(encoding="utf-8")):
+    text = "\n".join(path.read_text(encoding="utf-8") for path in TEXTS)
+    for part in re.split(r"(?m)^(?=## |```python$)", text):
         if part.startswith("## "):
             heading = part.splitlines()[0][3:]
         elif part.startswith("```python"):
@@ -51,19 +53,19 @@ def skip_without_libraries(code: str) -> None:
             pytest.skip(f"needs {name}: pip install '{LIBRARIES[name]}'")
 
 
-def run(arguments: list[str]) -> str:
+def run(arguments: list[str], cwd: Path = ROOT) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=500
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
 @pytest.mark.parametrize(("heading", "code"), blocks(), ids=lambda value: value.split("\n")[0][:30])
-def test_the_code_of_the_guide_runs(heading, code):
+def test_the_code_of_the_guide_runs(heading, code, tmp_path):
     skip_without_libraries(code)
-    run(["-c", "import torch\ntorch.set_num_threads(1)\n" + code])
+    run(["-c", "import torch\ntorch.set_num_threads(1)\n" + code], tmp_path)
 
 
 def test_the_guide_has_code_for_every_adapter():
