@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
 from rl_postproc.data.events import Events
+from rl_postproc.metrics.event_based.collars import CollarMetric
 from rl_postproc.utils.tensors import ragged_ranges
 
-if TYPE_CHECKING:
-    from rl_postproc.metrics.event_based.metric import EventBased
 
-
-def match_events(references: Events, estimates: Events, metric: EventBased) -> torch.Tensor:
+def match_events(references: Events, estimates: Events, metric: CollarMetric) -> torch.Tensor:
     """Counts the true positives of any event list, overlapping events included.
 
     Maximum bipartite matching (Hopcroft-Karp, scipy) over the pairs of one clip and class that lie within the collars.

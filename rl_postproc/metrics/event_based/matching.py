@@ -16,15 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from rl_postproc.metrics.base import Intervals
+from rl_postproc.metrics.event_based.windows import Windows
 from rl_postproc.utils.tensors import ragged_ranges
-
-if TYPE_CHECKING:
-    from rl_postproc.metrics.event_based.windows import Windows
 
 CELLS = 1 << 22
 """How many (group, level, frame) booleans are worked on at once."""

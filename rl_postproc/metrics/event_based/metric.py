@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-from pydantic import Field
-
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import Counts
+from rl_postproc.metrics.event_based.collars import CollarMetric
 from rl_postproc.metrics.event_based.event_lists import match_events
 from rl_postproc.metrics.event_based.prepared import PreparedEventBased
 from rl_postproc.metrics.event_based.sed_eval import certify
-from rl_postproc.metrics.f1 import F1Metric
 
 
-class EventBased(F1Metric):
+class EventBased(CollarMetric):
     """Events are right when onset and offset lie within their collars (Mesaros et al. 2016).
 
     A true positive has the reference's class, its onset within ``t_collar`` seconds, and its offset within
@@ -27,23 +24,6 @@ class EventBased(F1Metric):
     """
 
     metric: Literal["event_based"] = "event_based"
-    t_collar: float = Field(default=0.2, gt=0, description="collar of onsets in seconds, and the least of offsets")
-    percentage_of_length: float = Field(default=0.2, ge=0, le=1, description="offset collar as a share of the length")
-    comparison: Literal["exact", "tolerant"] = Field(
-        default="exact", description="compare doubles as sed_eval does, or round to 6 decimals as sed_scores_eval does"
-    )
-
-    def within(self, difference: torch.Tensor, collar: torch.Tensor | float) -> torch.Tensor:
-        """Whether differences in seconds (float64) lie within a collar."""
-        difference = difference.abs()
-        if self.comparison == "tolerant":
-            return (difference - collar).round(decimals=6) <= 0
-        return difference <= collar
-
-    def offset_collar(self, references: Events) -> torch.Tensor:
-        """Returns the offset collar of each reference in seconds, float64 ``[reference]``."""
-        length = references.offset - references.onset
-        return (self.percentage_of_length * length).clamp(min=self.t_collar)
 
     def count(self, references: Events, estimates: Events) -> Counts:
         """Counts any event list, overlapping events included."""

@@ -15,19 +15,16 @@ Every count is a step function of the threshold. With ``m[t]`` the filtered scor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import Counts, Intervals, PreparedMetric
+from rl_postproc.metrics.event_based.collars import CollarMetric
 from rl_postproc.metrics.event_based.matching import Contested, contested_intervals, find_contested
 from rl_postproc.metrics.event_based.windows import Windows, find_windows
 from rl_postproc.utils.pyramid import RangePyramid
 from rl_postproc.utils.tensors import divide, flatnonzero, ragged_ranges
-
-if TYPE_CHECKING:
-    from rl_postproc.metrics.event_based.metric import EventBased
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class PreparedEventBased(PreparedMetric):
     judges_events = True
 
     @classmethod
-    def build(cls, metric: EventBased, scores: ScoreSet) -> PreparedEventBased:
+    def build(cls, metric: CollarMetric, scores: ScoreSet) -> PreparedEventBased:
         """Prepares the metric for a score set with references."""
         references = scores.require_references()
         windows = find_windows(metric, scores, references)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import warnings
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.metrics.base import CertificationError, Counts, Score
-
-if TYPE_CHECKING:
-    from rl_postproc.metrics.event_based.metric import EventBased
+from rl_postproc.metrics.event_based.collars import CollarMetric
 
 
-def certify(references: Events, estimates: Events, metric: EventBased, counts: Counts) -> str:
+def certify(references: Events, estimates: Events, metric: CollarMetric, counts: Counts) -> str:
     """Insists that sed_eval finds the same counts and F1.
 
     Args:
@@ -43,7 +40,7 @@ def certify(references: Events, estimates: Events, metric: EventBased, counts: C
     return f"sed_eval {version('sed_eval')}"
 
 
-def sed_eval_counts(references: Events, estimates: Events, metric: EventBased) -> tuple[torch.Tensor, Score]:
+def sed_eval_counts(references: Events, estimates: Events, metric: CollarMetric) -> tuple[torch.Tensor, Score]:
     """Scores an event list with sed_eval itself, clip by clip.
 
     Returns:

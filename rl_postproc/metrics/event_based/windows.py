@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-
-if TYPE_CHECKING:
-    from rl_postproc.metrics.event_based.metric import EventBased
+from rl_postproc.metrics.event_based.collars import CollarMetric
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Windows:
         return self[a:b]
 
 
-def find_windows(metric: EventBased, scores: ScoreSet, references: Events) -> Windows:
+def find_windows(metric: CollarMetric, scores: ScoreSet, references: Events) -> Windows:
     """Finds the frames that each reference admits; references that no run can match are left out.
 
     Times increase with the frame, so the admissible frames follow one another, and their ends are found by bisection.

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import warnings
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from rl_postproc.data.events import Events
-from rl_postproc.metrics.base import CertificationError, Counts
-
-if TYPE_CHECKING:
-    from rl_postproc.metrics.tagging.metric import Tagging
+from rl_postproc.metrics.base import CertificationError, Counts, Metric
 
 
-def certify(references: Events, estimates: Events, metric: Tagging, counts: Counts) -> str:
+def certify(references: Events, estimates: Events, metric: Metric, counts: Counts) -> str:
     """Insists that scikit-learn finds the same F1 for the tags that event lists stand for.
 
     Args:
