@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     """Compare all agents on the built-in simulated data set: a table here, plots in the run folder.
 
-    Takes about a minute and a half and needs no files. Any key of the config can be replaced, such as the number of
+    Takes two to three minutes and needs no files. Any key of the config can be replaced, such as the number of
     clips with `--set data.simulated.n_clips=100`.
     """
     compare(benchmark_config("demo.yaml", setting, None), out, threads)
