@@ -59,6 +59,7 @@ class EpisodeBatch:
         reward: str | dict,
         episode: str | None,
         skip_silent: bool = False,
+        class_rewards: bool = False,
     ):
         self.reward = Reward.make(reward, "the environment")
         episode = episode or ("pass" if self.reward.pays_at_end else "clip")
@@ -71,6 +72,8 @@ class EpisodeBatch:
         """Where the reward is linearised: this batch's own, at the best constants until an agent moves it."""
         table, device = task.table, task.device
         self._visited, self._skipped = _visited(table, per_class, skip_silent)
+        self._skips = not bool(self._visited.all())
+        self._tells_classes = class_rewards and not per_class and self.reward.splits_by_class
         self.items = self._visited.nonzero()[:, 0]
         self.n_items = len(self.items)
         self._columns = [(table.counts[name].reshape(-1), table.counts[name].ndim == 3) for name in task.metric.columns]
@@ -118,7 +121,10 @@ class EpisodeBatch:
 
     def _begin_pass(self, mask: torch.Tensor) -> None:
         """Sets the counts of the masked environments to those of the items that a pass leaves out."""
-        self.totals = torch.where(mask[:, None, None], self._skipped, self.totals)
+        if self._skips:
+            self.totals = torch.where(mask[:, None, None], self._skipped, self.totals)
+        else:
+            self.totals.masked_fill_(mask[:, None, None], 0)
 
     def _find_items(self) -> None:
         """Sets the item of each environment: an affine walk over a fixed shuffle, drawn anew for each pass."""
@@ -145,7 +151,7 @@ class EpisodeBatch:
         flat = cell * space.n_candidates + candidate
         counts = torch.stack([column[flat if varies else cell].int() for column, varies in self._columns], 1)
         # An item that is left out, and decided all the same by choice, is in the totals already.
-        added = counts * self._visited[self.item][:, None, None]
+        added = counts * self._visited[self.item][:, None, None] if self._skips else counts
         if label is None:
             self.totals += added
         else:
@@ -160,7 +166,7 @@ class EpisodeBatch:
         self.waiting |= ended
         self._begin_pass(pass_over & ~ended)
         self._find_items()
-        terms = self.rewards_by_class(counts.mT) if label is None and self.reward.splits_by_class else None
+        terms = self.rewards_by_class(counts.mT) if self._tells_classes else None
         return StepResult(reward, ended, clip, counts, objective, terms)
 
     def _objective(self) -> torch.Tensor:

@@ -47,10 +47,10 @@ class PostProcessingVectorEnv(VectorEnv):
 
     ## Information
     As in `PostProcessingEnv`, one array over environments for each key, with a mask under `_key`. The counts and
-    `macro_f1` are those of the step just taken. The joint form tells `class_reward` `[env, class]`, the terms whose sum is
-    the reward, where the reward splits by class. Where an episode ended in `SAME_STEP`, `final_obs` and `final_info`
-    (with masks) hold what the step gave, and `clip`, `clip_id`, `label`, `class` already tell of the next episode. With
-    torch output there are tensors only: `clip` and `label`, but no `clip_id` and `class`.
+    `macro_f1` are those of the step just taken. With `class_rewards` the joint form tells `class_reward` `[env, class]`, the
+    terms whose sum is the reward, where the reward splits by class. Where an episode ended in `SAME_STEP`, `final_obs` and
+    `final_info` (with masks) hold what the step gave, and `clip`, `clip_id`, `label`, `class` already tell of the next
+    episode. With torch output there are tensors only: `clip` and `label`, but no `clip_id` and `class`.
 
     ## Version History
     * v0: initial version.
@@ -73,6 +73,7 @@ class PostProcessingVectorEnv(VectorEnv):
         device: str | torch.device | None = None,
         render_mode: str | None = None,
         skip_silent: bool = False,
+        class_rewards: bool = False,
     ):
         if output not in ("numpy", "torch"):
             raise UserError(f"Unknown output '{output}'; known are numpy, torch.")
@@ -84,7 +85,7 @@ class PostProcessingVectorEnv(VectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = TuningTask.build(scores, stack, metric, device)
         self.num_envs, self.render_mode = num_envs, None
-        self._engine = EpisodeBatch(self.task, num_envs, self.per_class, reward, episode, skip_silent)
+        self._engine = EpisodeBatch(self.task, num_envs, self.per_class, reward, episode, skip_silent, class_rewards)
         shown = Observation.make(observation, "the environment")
         self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.single_observation_space = self._observer.space

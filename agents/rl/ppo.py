@@ -205,7 +205,7 @@ class PPOAgent(Agent):
         """Sets up PPO around an actor: several environments visit each item of the task."""
         joint = self.environment == "joint"
         kind = PostProcessingVectorEnv if joint else PostProcessingPerClassVectorEnv
-        settings = {"reward": self.reward, "observation": "item", "skip_silent": True}
+        settings = {"reward": self.reward, "observation": "item", "skip_silent": True, "class_rewards": joint}
         n_items = kind(task, 1, **settings).n_items
         n_steps = n_items if self.reward == "episode_f1" else min(n_items, _STEPS)
         num_envs = math.ceil(self.visits * n_items / n_steps)

@@ -121,13 +121,13 @@ def test_with_the_baseline_the_expected_gradient_is_the_exact_one(n_visits: int)
 
 def test_the_joint_reward_is_the_sum_of_what_is_told_of_its_classes() -> None:
     task = small_task()
-    env = SB3VecEnv(PostProcessingVectorEnv(task, 5, observation="item"))
+    env = SB3VecEnv(PostProcessingVectorEnv(task, 5, observation="item", class_rewards=True))
     env.reset()
     actions = np.stack([env.action_space.sample() for _ in range(5)])
     _, rewards, _, _ = env.step(actions)
     assert env.info["class_reward"].shape == (5, 3)
     assert rewards == pytest.approx(env.info["class_reward"].sum(1), abs=1e-5)
-    single = SB3VecEnv(PostProcessingPerClassVectorEnv(task, 5, observation="item"))
+    single = SB3VecEnv(PostProcessingPerClassVectorEnv(task, 5, observation="item", class_rewards=True))
     single.reset()
     single.step(np.stack([single.action_space.sample() for _ in range(5)]))
     assert "class_reward" not in single.info
