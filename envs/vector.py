@@ -289,10 +289,6 @@ class PostProcessingVectorEnv(VectorEnv):
     def linearisation(self, point: Linearisation) -> None:
         self._engine.linearisation = point
 
-    def set_linearisation(self, point: Linearisation) -> None:
-        """Sets `linearisation`, for libraries that call methods only."""
-        self._engine.linearisation = point
-
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Returns the state of all environments, for checkpoints."""
         return self._engine.state_dict()

@@ -122,19 +122,13 @@ def with_plugins(values: dict[str, Any], plugins: list[str] | None, base: Path |
     own = values.get("plugins") or []
     if not isinstance(own, list):
         return values  # refused with the rest of the config
-    names = [_full_path(str(name), base) for name in own] + [_full_path(name, None) for name in plugins or []]
+    from rl_postproc.utils.plugins import full_name, load_plugins
+
+    names = [full_name(str(name), base) for name in own] + [full_name(name) for name in plugins or []]
     if not names:
         return values
-    from rl_postproc.utils.plugins import load_plugins
-
     load_plugins(names)
     return {**values, "plugins": list(dict.fromkeys(names))}
-
-
-def _full_path(name: str, base: Path | None) -> str:
-    """Returns the full path of a plug-in that is a file, with or without its suffix, and a module's name as it is."""
-    path = Path(base or ".") / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
-    return str(path.resolve()) if name.endswith(".py") or path.is_file() else name
 
 
 def chosen_metric(name: str, settings: list[str] | None, collars: dict[str, float | None]) -> Metric:

@@ -96,7 +96,7 @@ def check_events(agent: Agent, task: TuningTask) -> None:
             parameter is shared by all classes.
     """
     require_own_parameters(agent, task)
-    prepared = task.metric.prepare(task.scores)
+    prepared = task.metric.prepare(task.scores.select([0]))
     if prepared is None or not prepared.judges_events or "estimated" not in task.metric.columns:
         raise UserError(f"Event policies judge when events begin and end, which the metric '{task.metric.metric}' does not "
                         "look at; use the metric event_based, or an agent with constant parameters.")  # fmt: skip

@@ -12,6 +12,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from rl_postproc.counts.table import CountTable
+from rl_postproc.pipeline.space import strides_of
 
 from ..actor import Actor
 
@@ -40,10 +41,7 @@ class ItemPolicy(ActorCriticPolicy):
         (self.actor,) = self._given
         n_parameters = len(self.action_space.nvec) // self._parts  # pyright: ignore[reportAttributeAccessIssue]
         sizes = self.action_space.nvec[:n_parameters].tolist()  # pyright: ignore[reportAttributeAccessIssue]
-        strides = [1]
-        for size in reversed(sizes[1:]):
-            strides.insert(0, strides[0] * size)
-        self.register_buffer("strides", torch.tensor(strides))
+        self.register_buffer("strides", torch.tensor(strides_of(sizes)))
         self.register_buffer("sizes", torch.tensor(sizes))
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # pyright: ignore[reportCallIssue]
 

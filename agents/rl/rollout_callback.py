@@ -105,7 +105,7 @@ class RolloutCallback(BaseCallback):
         assert isinstance(self.model.policy, ItemPolicy)
         # Of the policy that explores, and not of its argmax, which knows the training clips better than others.
         point = task.objective.linearise(task.metric, self.model.policy.expected_counts(table), table.n_clips)
-        self.training_env.env_method("set_linearisation", point)
+        self.training_env.set_attr("linearisation", point)
         figures = {"steps": steps, f"train_{self._score}": table.score(choice).macro}
         if self._unseen is not None:
             figures[f"held_out_{self._score}"] = self._unseen.table.score(self._choose(self._unseen)).macro

@@ -35,8 +35,7 @@ def mean_f1(counts: Counts, average: str) -> torch.Tensor:
     """Returns macro F1 (over classes with references) or micro F1 of counts ``[..., class]``, float64 ``[...]``."""
     hits, found, reference = (counts[name] for name in DETECTION)
     if average == "micro":
-        hits, found, reference = hits.sum(-1), found.sum(-1), reference.sum(-1)
-        return 2 * hits.double() / (found + reference).clamp(min=1)
+        return f1(hits.sum(-1), found.sum(-1), reference.sum(-1), 0.0)
     return f1(hits, found, reference, 0.0).sum(-1) / (reference > 0).sum(-1).clamp(min=1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,10 +47,7 @@ class ParameterSpace:
     @property
     def strides(self) -> tuple[int, ...]:
         """How many candidates further the next value of each parameter stands."""
-        strides = [1]
-        for size in reversed(self.sizes[1:]):
-            strides.insert(0, strides[0] * size)
-        return tuple(strides[: len(self.sizes)])
+        return strides_of(self.sizes)
 
     def candidate(self, index: torch.Tensor) -> torch.Tensor:
         """Returns the candidate of each tuple of value indices, int64 ``[..., parameter]`` → ``[...]``."""
@@ -71,3 +70,8 @@ class ParameterSpace:
         if not columns:
             return torch.zeros(self.n_candidates, dtype=torch.int64)
         return torch.unique(self.values[:, columns], dim=0, return_inverse=True)[1]
+
+
+def strides_of(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Returns how many combinations further the next value of each parameter stands, the last one changing fastest."""
+    return tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))

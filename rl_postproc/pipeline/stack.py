@@ -83,12 +83,6 @@ class Stack:
         """Whether all thresholds can be counted together, because nothing follows the stage that decides at levels."""
         return self.threshold is not None and not self.after
 
-    @property
-    def after_columns(self) -> slice:
-        """Which parameters of the space belong to the stages in `after`."""
-        n = len(self.space.names)
-        return slice(n - sum(len(stage.parameters) for stage in self.after), n)
-
     def decide(self, scores: ScoreSet, values: torch.Tensor) -> torch.Tensor:
         """Applies a stack that gives decisions.
 
@@ -132,10 +126,14 @@ class Stack:
         """Applies every setting of the filters, ``[frame, track]`` → ``[setting, frame, track]``."""
         if not x.shape[1]:
             return x.new_zeros(self.n_filter_settings, *x.shape)  # so that no stage has to cope with no tracks
-        out = x[None]
+        out, n_tracks = x[None], x.shape[1]
         for stage in self.filters:
-            out = torch.cat([stage.sweep(one, frames) for one in out])
-        return out
+            # The settings so far stand side by side, as so many more tracks.
+            n = len(out)
+            repeated = frames if n == 1 else frames.select(torch.arange(n_tracks, device=x.device).repeat(n))
+            swept = stage.sweep(out.transpose(0, 1).flatten(1), repeated)
+            out = swept.unflatten(2, (n, n_tracks)).permute(2, 0, 1, 3).flatten(0, 1)
+        return out.contiguous()
 
 
 def run_stages(stages: Sequence[Stage], x: Data, frames: Frames, values: torch.Tensor) -> Data:

@@ -161,13 +161,12 @@ class Stage(Registered, ABC):
             ``[candidate, frame, track]``, candidates in row-major order of the parameters.
         """
         combinations = combine([p.candidates for p in self.parameters.values()]).to(x.device)
-        n_tracks = x.shape[1]
-        return torch.stack(
-            [
-                self(x, frames, **{n: v.expand(n_tracks) for n, v in zip(self.parameters, row, strict=True)})
-                for row in combinations
-            ]
-        )
+        n, n_tracks = len(combinations), x.shape[1]
+        # All combinations in one call, side by side, as so many more tracks.
+        repeated = frames.select(torch.arange(n_tracks, device=x.device).repeat(n))
+        columns = combinations.repeat_interleave(n_tracks, 0).unbind(1)
+        swept = self(x.repeat(1, n), repeated, **dict(zip(self.parameters, columns, strict=True)))
+        return swept.unflatten(1, (n, n_tracks)).transpose(0, 1)
 
 
 def combine(candidates: Sequence[Sequence[float]]) -> torch.Tensor:

@@ -52,14 +52,10 @@ def load_plugins(names: Iterable[str], base: Path | None = None) -> None:
     Raises:
         UserError: one of them is not found or fails to import.
     """
-    folder = Path(base or ".").resolve()
-    for name in names:
-        file = folder / name if name.endswith(".py") else folder / f"{name.replace('.', '/')}.py"
+    for name in (full_name(name, base) for name in names):
         try:
-            if file.is_file():
-                _import_file(file)
-            elif name.endswith(".py"):
-                raise UserError(f"There is no plug-in file '{file}'; give its path, or the name of a module.")
+            if Path(name).is_absolute():
+                _import_file(Path(name))
             else:
                 importlib.import_module(name)
         except UserError:
@@ -70,8 +66,16 @@ def load_plugins(names: Iterable[str], base: Path | None = None) -> None:
             ) from error
 
 
+def full_name(name: str, base: Path | None = None) -> str:
+    """Returns the full path of a plug-in that is a file, given with or without its suffix, and a module's name as it is."""
+    path = Path(base or ".") / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    return str(path.resolve()) if name.endswith(".py") or path.is_file() else name
+
+
 def _import_file(file: Path) -> None:
     """Imports a file under a name of its own, once."""
+    if not file.is_file():
+        raise UserError(f"There is no plug-in file '{file}'; give its path, or the name of a module.")
     name = f"rl_postproc_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return

@@ -127,7 +127,7 @@ def test_moving_the_linearisation_of_one_environment_leaves_the_others_alone(tas
     before, point = rewards(second), task.linearisation
     assert rewards(first) == before
     slope = torch.tensor([[2.0], [-0.9], [-0.9]]).repeat(1, 2)
-    first.set_linearisation(Linearisation(point.columns, torch.full((2,), 3.0), slope))
+    first.linearisation = Linearisation(point.columns, torch.full((2,), 3.0), slope)
     assert rewards(first) != before
     assert rewards(second) == before
     assert task.linearisation is point

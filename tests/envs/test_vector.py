@@ -163,7 +163,7 @@ def test_moving_the_linearisation_of_one_environment_moves_its_rewards_alone(tas
     moved, other = (VECTOR[name](task, num_envs=6) for _ in range(2))
     shared, before = task.linearisation, (task.linearisation.scale.clone(), task.linearisation.slope.clone())
     point = Linearisation(shared.columns, 2 * shared.scale, shared.slope - 0.25)
-    moved.set_linearisation(point)
+    moved.linearisation = point
     assert moved.linearisation is point and other.linearisation is task.linearisation is shared
     fresh = VECTOR[name](task, num_envs=6)
     for env in (moved, other, fresh):

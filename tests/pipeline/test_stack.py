@@ -171,8 +171,6 @@ def test_the_parts_of_a_stack_are_found_by_what_its_stages_declare() -> None:
         assert (stack.threshold is not None) == decides
         assert stack.ends_with_threshold == (decides and not n_after)
         assert (*stack.filters, *((stack.threshold,) if stack.threshold else ()), *stack.after) == stages
-        own = [f"{stage.stage}.{name}" for stage in stack.after for name in stage.parameters]
-        assert list(stack.space.names[stack.after_columns]) == own
 
 
 def test_the_events_of_a_stack_are_those_of_its_decisions_and_carry_confidences_where_it_gives_some() -> None:

@@ -75,7 +75,7 @@ def test_two_files_of_one_name_in_two_folders_are_two_plug_ins(tmp_path: Path) -
 def test_a_broken_file_is_named_and_can_be_mended(tmp_path: Path) -> None:
     path = tmp_path / "test_plugin_broken.py"
     path.write_text("import no_such_module_at_all\n")
-    with pytest.raises(UserError, match=r"'test_plugin_broken\.py' cannot be imported \(ModuleNotFoundError: .*at_all"):
+    with pytest.raises(UserError, match=r"test_plugin_broken\.py' cannot be imported \(ModuleNotFoundError: .*at_all"):
         load_plugins([path.name], base=tmp_path)
     path.write_text(STAGE.format(name="test_mended_stage_of_a_file"))
     load_plugins([path.name], base=tmp_path)
