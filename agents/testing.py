@@ -10,6 +10,7 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.testing.base import require
 from rl_postproc.utils.errors import UserError
@@ -59,8 +60,10 @@ def check_agent(settings: str | dict[str, Any], task: TuningTask | None = None) 
     require(good, f"agent '{name}' reports progress that does not rise from 0 to 1: {progress[:10]}")
     require(first.evaluations >= 0, f"agent '{name}' counts {first.evaluations} evaluations")
     json.dumps(first.curve)
-    a, b = _chosen(first.post_processor, own.scores), _chosen(second.post_processor, own.scores)
-    require(torch.equal(a, b), f"agent '{name}': the same seed gives two different post-processors")
+    require(
+        _same(first.post_processor.policy, second.post_processor.policy),
+        f"agent '{name}': the same seed gives two different post-processors",
+    )
     unseen = TuningTask.build({"data": {"simulated": {"n_clips": 3, "seed": 17, "clip_seconds": 4.0}}}).scores
     _check_post_processor(name, first.post_processor, own.scores)
     if unseen.classes == own.scores.classes:
@@ -83,9 +86,13 @@ def _fingerprint(task: TuningTask) -> list[str]:
     return [str((t.shape, t.double().sum().item(), t.flatten()[::7].tolist())) for t in tensors]
 
 
-def _chosen(post_processor: PostProcessor, scores: ScoreSet) -> torch.Tensor:
-    shape = scores.n_clips, scores.n_classes, len(post_processor.stack.space.names)
-    return post_processor.choose(scores).cpu().expand(shape)
+def _same(one: Policy, other: Policy) -> bool:
+    """Returns whether two policies would be saved alike."""
+    (values, tensors), (other_values, other_tensors) = one.state(), other.state()
+    same_tensors = tensors.keys() == other_tensors.keys() and all(
+        torch.equal(tensor, other_tensors[name]) for name, tensor in tensors.items()
+    )
+    return one.kind == other.kind and same_tensors and json.dumps(values) == json.dumps(other_values)
 
 
 def _check_post_processor(name: str, post_processor: PostProcessor, scores: ScoreSet) -> None:

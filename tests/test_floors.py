@@ -18,6 +18,7 @@ LAZY = {
     "rl_postproc": {"rl_postproc.agents.tune", "rl_postproc.envs", "gymnasium.envs.registration"},
     "rl_postproc.pipeline.policy": {
         "rl_postproc.agents.events.policy",
+        "rl_postproc.agents.events.set_policy",
         "rl_postproc.agents.events.silent_classes",
         "rl_postproc.agents.rl.learned_events",
         "rl_postproc.agents.rl.track_policy",

@@ -19,7 +19,9 @@ from rl_postproc.task import TuningTask
 from ..actor import Actor
 from ..base import Agent, ProgressCallback, share, silent
 from .batches import EventLayout
-from .event_value import EventValue, fit_value, require_events
+from .checks import require_events
+from .event_value import EventValue
+from .fit_value import Select, fit_value
 from .network import EventNetwork
 from .value_functions import ConstantsValues, EventValueFunction, NetworkValues
 
@@ -34,15 +36,23 @@ class InitialPolicy:
         value_function: gives any event its value, None for nothing.
         values: of the task's own events, ``[event]``.
         constants_win: whether the best constants beat it on inner held-out clips.
+        lam: λ of each class, ``[class]``, where values are ``2·p − λ``.
     """
 
     value_function: EventValueFunction | None
     values: torch.Tensor
     constants_win: bool = False
+    lam: torch.Tensor | None = None
 
 
 def initial_policy(
-    agent: Agent, task: TuningTask, start: Start, value: EventValue, seed: int, report: ProgressCallback = silent
+    agent: Agent,
+    task: TuningTask,
+    start: Start,
+    value: EventValue,
+    seed: int,
+    report: ProgressCallback = silent,
+    select: Select = "candidate",
 ) -> InitialPolicy:
     """Returns where the policy starts.
 
@@ -59,8 +69,9 @@ def initial_policy(
     if start == "best_constants":
         value_function = ConstantsValues(task.best_constants)
         return InitialPolicy(value_function, value_function.values(events, task.event_features, label))
-    found = fit_value(task, value, seed, report)
-    return InitialPolicy(found.value_function, 2 * found.held_out - found.lam[label], found.constants_win)
+    found = fit_value(task, value, seed, report, select)
+    values = 2 * found.held_out - found.lam[label]
+    return InitialPolicy(found.value_function, values, found.constants_win, found.lam)
 
 
 def members(n: int, seed: int, report: ProgressCallback) -> Iterator[tuple[int, ProgressCallback]]:

@@ -15,7 +15,8 @@ from rl_postproc.task import TuningTask
 
 from ..base import Agent, FitResult, ProgressCallback, fit_best_constants, share, silent
 from .actor import EventActor, Start, initial_policy, members
-from .event_value import EventValue, check_events, event_additive_fit
+from .checks import check_events
+from .event_value import EventValue, event_additive_fit
 from .value_functions import NetworkValues
 
 

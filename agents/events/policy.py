@@ -6,21 +6,41 @@ With ``v = 2·P(event matches) − λ_c`` that is, up to a constant, the lineari
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
 
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
-from rl_postproc.candidates.features import FeatureGrid, event_features
+from rl_postproc.candidates.features import FeatureGrid, event_features, feature_names
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.utils.errors import UserError
 
 from .value_functions import EventValueFunction, restore_values
 
 
-class EventAdditive(Policy):
+class EventPolicy(Policy):
     """Chooses the candidate whose events have the highest sum of values."""
+
+    @abstractmethod
+    def event_values(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
+        """Returns values of events, float32 ``[event]``, from scores and what their candidates decode."""
+
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Returns parameter values ``[clip, class, parameter]``, a bounded number of frames at a time."""
+        scores, chosen = scores.to("cpu"), []
+        for clips in clips_at_a_time(scores):
+            part = scores.select(clips)
+            events = decode_candidates(part, stack)
+            best = best_candidates(events, self.event_values(part, events))
+            chosen.append(stack.space.values[best].reshape(len(clips), scores.n_classes, -1))
+        return torch.cat(chosen)
+
+
+class EventAdditive(EventPolicy):
+    """Judges events by features made by hand."""
 
     kind = "event_additive"
 
@@ -28,34 +48,41 @@ class EventAdditive(Policy):
         """Takes what gives events their values, and where features are sampled."""
         self.value_function, self.grid = value_function, grid
 
-    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
-        """Returns parameter values ``[clip, class, parameter]``, a bounded number of frames at a time."""
-        scores, chosen = scores.to("cpu"), []
-        for clips in torch.arange(scores.n_clips).split(max(1, (1 << 19) // (scores.n_classes * scores.width))):
-            part = scores.select(clips)
-            events = decode_candidates(part, stack)
-            features = event_features(part, events, self.grid)
-            best = self.best_candidates(events, features, scores.n_classes)
-            chosen.append(stack.space.values[best].reshape(len(clips), scores.n_classes, -1))
-        return torch.cat(chosen)
-
-    def best_candidates(self, events: DecodedEvents, features: torch.Tensor, n_classes: int) -> torch.Tensor:
-        """Returns the candidate of each track, int64 ``[track]``, from decoded events and their features."""
-        return best_candidates(events, self.value_function.values(events, features, events.track % n_classes))
+    def event_values(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
+        """See `EventPolicy.event_values`."""
+        features = event_features(scores, events, self.grid)
+        return self.value_function.values(events, features, events.track % scores.n_classes)
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        """Returns the value function and the grid."""
+        """Returns the value function, the grid, and the names of the features, by which other versions know theirs."""
         values, tensors = self.value_function.state()
         return {
             "value_function": {"kind": self.value_function.kind, **values},
             "step": self.grid.step,
             "reach": self.grid.reach,
+            "features": feature_names(self.grid),
         }, tensors
 
     @classmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> EventAdditive:
-        """Restores the policy."""
-        return cls(restore_values(values["value_function"], tensors), FeatureGrid(values["step"], values["reach"]))
+        """Restores the policy.
+
+        Raises:
+            UserError: it was fitted on features that this version does not make.
+        """
+        grid = FeatureGrid(values["step"], values["reach"])
+        if values["features"] != feature_names(grid):
+            odd = sorted(set(values["features"]) ^ set(feature_names(grid)))
+            such = f"such as '{odd[0]}'" if odd else "in another order"
+            raise UserError(
+                f"This post-processor judges events by features of another version ({such}); train it anew."
+            )
+        return cls(restore_values(values["value_function"], tensors), grid)
+
+
+def clips_at_a_time(scores: ScoreSet) -> tuple[torch.Tensor, ...]:
+    """Returns clips in groups of a bounded number of frames, int64 ``[clip]`` each."""
+    return torch.arange(scores.n_clips).split(max(1, (1 << 19) // (scores.n_classes * scores.width)))
 
 
 def best_candidates(events: DecodedEvents, values: torch.Tensor) -> torch.Tensor:

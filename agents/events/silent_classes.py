@@ -18,10 +18,15 @@ def keep_silent(policy: Policy, task: TuningTask) -> Policy:
 
     Where every class has references, and so a score, that is the policy itself.
     """
-    silent = task.metric.score(floating(task.table.totals())).isnan().all(0).cpu()
+    silent = without_score(task)
     if not bool(silent.any()):
         return policy
     return SilentClasses(policy, silent, task.stack.space.values[task.best_constants.cpu()])
+
+
+def without_score(task: TuningTask) -> torch.Tensor:
+    """Returns the classes without a score on the task's clips, since they have no references there, bool ``[class]``."""
+    return task.metric.score(floating(task.table.totals())).isnan().all(0).cpu()
 
 
 class SilentClasses(Policy):

@@ -113,6 +113,34 @@ class NetworkValues(EventValueFunction):
         return cls(networks, None if values["lam"] is None else torch.tensor(values["lam"]), base)
 
 
+class MeanValues(EventValueFunction):
+    """The mean of several value functions."""
+
+    kind = "mean"
+
+    def __init__(self, parts: list[EventValueFunction]):
+        """Takes the value functions."""
+        self.parts = parts
+
+    def values(self, events: DecodedEvents, features: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """See `EventValueFunction.values`."""
+        return torch.stack([part.values(events, features, label) for part in self.parts]).mean(0)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Returns the parts."""
+        values, tensors = [], {}
+        for i, part in enumerate(self.parts):
+            own, own_tensors = part.state()
+            values.append({"kind": part.kind, **own})
+            tensors |= {f"{i}.{name}": tensor for name, tensor in own_tensors.items()}
+        return {"parts": values}, tensors
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> MeanValues:
+        """Restores the parts."""
+        return cls([restore_values(own, _with_prefix(tensors, f"{i}.")) for i, own in enumerate(values["parts"])])
+
+
 class ConstantsValues(EventValueFunction):
     """1 for the events that constant parameters decode, −1 for all others: the argmax is those constants."""
 

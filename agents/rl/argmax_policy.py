@@ -12,7 +12,7 @@ from rl_postproc.task import TuningTask
 
 from ..actor import Actor
 from ..events.actor import EventActor
-from ..events.policy import EventAdditive
+from ..events.policy import EventAdditive, best_candidates
 from ..events.value_functions import EventValueFunction, NetworkValues
 from .learned_events import LearnedEventActor, LearnedEvents
 from .track_policy import TrackActor, TrackPolicy
@@ -37,10 +37,12 @@ def argmax_policy(actors: Sequence[Actor], base: EventValueFunction | None, step
 
 def chosen_candidates(policy: Policy, on: TuningTask) -> torch.Tensor:
     """Returns the candidates that such a policy chooses on a task, int64 ``[clip, class]``."""
-    if isinstance(policy, LearnedEvents):
-        return policy.best_candidates(on.scores, on.decoded)
-    if isinstance(policy, EventAdditive):
-        best = policy.best_candidates(on.decoded, on.event_features, on.scores.n_classes)
-        return best.reshape(on.scores.n_clips, on.scores.n_classes)
+    if isinstance(policy, LearnedEvents | EventAdditive):
+        if isinstance(policy, LearnedEvents):
+            values = policy.event_values(on.scores, on.decoded)
+        else:  # the task has its features at hand
+            label = on.decoded.track % on.scores.n_classes
+            values = policy.value_function.values(on.decoded, on.event_features, label)
+        return best_candidates(on.decoded, values).reshape(on.scores.n_clips, on.scores.n_classes)
     assert isinstance(policy, TrackPolicy)
     return on.stack.space.candidate(policy.indices(on.scores))

@@ -17,7 +17,8 @@ class LeaveOneOutBuffer(RolloutBuffer):
     """Advantages against the mean return of the other visits to an item, in place of a critic's guess.
 
     The baseline of a visit does not depend on its own action, so the gradient stays unbiased. An item visited once in a
-    rollout has no baseline and gives no advantage. Returns are sums of rewards to the end of the episode, undiscounted.
+    rollout has no baseline and gives no advantage; with ``by_class`` all items of a class share one. Returns are sums of
+    rewards to the end of the episode, undiscounted.
     Where the environment tells ``class_reward`` (the joint one, if the reward splits by class), each class is credited with
     its own. Advantages are scaled to a root mean square of 1 for every class, or those with large weights would drown the
     others.
@@ -26,8 +27,11 @@ class LeaveOneOutBuffer(RolloutBuffer):
     axis for the classes that an item decides.
     """
 
-    def __init__(self, *args: Any, env: SB3VecEnv, n_classes: int, joint: bool = False, **kwargs: Any):
-        """Takes the environment, the number of classes, and whether an item decides all of them."""
+    def __init__(
+        self, *args: Any, env: SB3VecEnv, n_classes: int, joint: bool = False, by_class: bool = False, **kwargs: Any
+    ):
+        """Takes the environment, the number of classes, whether an item decides all of them, and what shares a baseline."""
+        self._by_class = by_class
         self._env, self._n_classes, self._parts = env, n_classes, n_classes if joint else 1
         super().__init__(*args, **kwargs)
 
@@ -54,8 +58,10 @@ class LeaveOneOutBuffer(RolloutBuffer):
             following = self.credits[step] + np.where(going_on[:, None], following, 0)
             totals[step], going_on = following, self.episode_starts[step] == 0
         items = self.observations.reshape(-1).astype(np.int64)
-        advantages = leave_one_out(items, totals.reshape(-1, self._parts))
         label = items[:, None] % self._n_classes if self._parts == 1 else np.arange(self._n_classes)
+        # Where an item decides all classes, each has a column, and a baseline, of its own.
+        shared = label[:, 0] if self._parts == 1 else np.zeros_like(items)
+        advantages = leave_one_out(shared if self._by_class else items, totals.reshape(-1, self._parts))
         self.advantages = scaled_by_class(advantages, label, self._n_classes).reshape(self.advantages.shape)
         self.returns = totals.sum(-1)
 
@@ -78,7 +84,7 @@ def leave_one_out(items: np.ndarray, returns: np.ndarray) -> np.ndarray:
     """Returns how much the return of each visit exceeds the mean of the other visits to its item.
 
     Args:
-        items: item of each visit, int64 ``[visit]``.
+        items: item of each visit, or what else shares a baseline, int64 ``[visit]``.
         returns: float ``[visit, class]``.
 
     Returns:

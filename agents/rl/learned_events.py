@@ -6,15 +6,13 @@ from typing import Any
 
 import torch
 
-from rl_postproc.candidates.events import DecodedEvents, decode_candidates
+from rl_postproc.candidates.events import DecodedEvents
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.pipeline.policy import Policy
-from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
 
 from ..actor import Actor
 from ..events.batches import EventBatch, EventLayout
-from ..events.policy import best_candidates
+from ..events.policy import EventPolicy
 from .frame_network import PlacedEvents, PooledEventNetwork
 from .frame_tracks import FrameTracks
 
@@ -67,8 +65,8 @@ class LearnedEventActor(Actor):
         return batch.sums(values) / self._temperature
 
 
-class LearnedEvents(Policy):
-    """Chooses the candidate whose events have the highest sum of values, averaged over networks."""
+class LearnedEvents(EventPolicy):
+    """Judges events by what networks see of the scores; their values are averaged."""
 
     kind = "learned_events"
 
@@ -85,19 +83,9 @@ class LearnedEvents(Policy):
             copies[-1].load_state_dict(actor.network.state_dict())
         return cls(copies, step)
 
-    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
-        """Returns parameter values ``[clip, class, parameter]``, a bounded number of frames at a time."""
-        scores, chosen = scores.to("cpu"), []
-        for clips in torch.arange(scores.n_clips).split(max(1, (1 << 19) // (scores.n_classes * scores.width))):
-            part = scores.select(clips)
-            best = self.best_candidates(part, decode_candidates(part, stack))
-            chosen.append(stack.space.values[best])
-        return torch.cat(chosen)
-
-    def best_candidates(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
-        """Returns candidates int64 ``[clip, class]`` from scores and what their candidates decode."""
-        values = EventValues(scores, events, self.step).of_all(self.networks)
-        return best_candidates(events, values).reshape(scores.n_clips, scores.n_classes)
+    def event_values(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
+        """See `EventPolicy.event_values`."""
+        return EventValues(scores, events, self.step).of_all(self.networks)
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns the settings and the weights."""

@@ -22,8 +22,12 @@ from ...envs.evaluation import set_aside
 from ..actor import Actor
 from ..base import Agent, FitResult, ProgressCallback, fit_best_constants, require_own_parameters, share, silent
 from ..events.actor import EventActor, InitialPolicy, Start, initial_policy, members
-from ..events.event_value import EventValue, check_events, require_events
-from ..events.silent_classes import keep_silent
+from ..events.checks import check_events, require_events
+from ..events.event_value import EventValue
+from ..events.fit_value import Select
+from ..events.policy import EventPolicy
+from ..events.set_policy import EventSetPolicy
+from ..events.silent_classes import keep_silent, without_score
 from ..events.value_functions import EventValueFunction
 from .argmax_policy import argmax_policy, chosen_candidates
 from .item_buffer import LeaveOneOutBuffer
@@ -52,8 +56,11 @@ class PPOAgent(Agent):
     ``linearised_f1``, and its linearisation moves after each rollout to what the exploring policy is expected to reach.
     With ``reward: episode_f1`` a rollout is ``visits`` whole passes.
 
-    The last policy is kept; with ``validation``, the one that is best on the clips set aside. On 935 clips of 10 classes
-    the defaults take about a minute on one core and 1 GB of memory; see docs/reinforcement_learning.md.
+    The last policy is kept. With ``validation`` some clips are set aside to find after how many rollouts the policy is
+    best, and it is trained anew on all clips for as many (or, without ``refit``, the best one is kept).
+
+    On 935 clips of 10 classes the defaults take about a minute on one core and 1 GB of memory; see
+    docs/reinforcement_learning.md.
     """
 
     agent: Literal["ppo"] = "ppo"
@@ -64,7 +71,11 @@ class PPOAgent(Agent):
     start: Start = Field(default="nothing", description="where the policy event_features starts")
     value: EventValue = Field(default=EventValue(), description="settings of event_value, for start: value")
     rollouts: int = Field(default=6, ge=1, description="the policy tracks wants about 20")
-    visits: int = Field(default=16, ge=2, description="visits to each clip and class in a rollout, on average")
+    visits: int = Field(
+        default=16,
+        ge=1,
+        description="visits to each clip and class in a rollout, on average; 1: a baseline for each class",
+    )
     batch_size: int = Field(default=2048, ge=2, description="most decisions of one clip and class in a minibatch")
     epochs: int = Field(default=3, ge=1, description="passes over the decisions of a rollout")
     learning_rate: float = Field(default=2e-3, gt=0, description="at first; it falls to 0")
@@ -81,6 +92,11 @@ class PPOAgent(Agent):
     )
     patience: int = Field(
         default=0, ge=0, description="rollouts without improvement on them before stopping; 0 never stops"
+    )
+    refit: bool = Field(default=True, description="with validation: train anew on all clips when it has been found")
+    select: Select = Field(
+        default="candidate",
+        description="events: the best set of events of all candidates, in place of one candidate's (not for tracks)",
     )
     fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
     reward: Literal["linearised_f1", "clip_f1", "episode_f1"] = Field(
@@ -100,6 +116,8 @@ class PPOAgent(Agent):
             raise ValueError(f"'start: {self.start}' gives values to events and needs 'policy: event_features'")
         if self.policy == "tracks" and self.members > 1:
             raise ValueError("'members' averages values of events; leave it at 1 with 'policy: tracks'")
+        if self.policy == "tracks" and self.select == "events":
+            raise ValueError("'select: events' needs values of events; take another policy than tracks")
         if self.patience and not self.validation:
             raise ValueError("'patience' needs clips to watch; set 'validation' to the fraction of them, such as 0.2")
         return self
@@ -129,33 +147,59 @@ class PPOAgent(Agent):
         task = whole
         if self.validation:
             task, unseen = set_aside(task, self.validation, seed)
-        fit = self._train(task, unseen, seed, report, folder)
-        if fit is not None and not (self.fallback and unseen is not None and _constants_win(fit, task, unseen)):
+        again = self.refit and unseen is not None
+        fit, limits = self._train(task, unseen, seed, share(report, 0, 0.5 if again else 1), folder)
+        if fit is None:
+            return fit_best_constants(whole)
+        if self.fallback and unseen is not None and _constants_win(fit, task, unseen):
+            return fit_best_constants(whole, fit.evaluations, fit.curve)
+        if not again:
             return fit
-        return fit_best_constants(whole, fit.evaluations, fit.curve) if fit else fit_best_constants(whole)
+        final, _ = self._train(whole, None, seed, share(report, 0.5, 1), folder, limits)
+        if final is None:
+            return fit_best_constants(whole, fit.evaluations, fit.curve)
+        return FitResult(final.post_processor, fit.evaluations + final.evaluations, fit.curve + final.curve)
 
     def _train(
-        self, task: TuningTask, unseen: TuningTask | None, seed: int, report: ProgressCallback, folder: Path | None
-    ) -> FitResult | None:
-        """Returns None where the inner validation of the value function prefers the best constants."""
+        self,
+        task: TuningTask,
+        unseen: TuningTask | None,
+        seed: int,
+        report: ProgressCallback,
+        folder: Path | None,
+        limits: list[int] | None = None,
+    ) -> tuple[FitResult | None, list[int]]:
+        """Trains all members, each for its limit of rollouts where there is one.
+
+        Returns:
+            The fit, None where the inner validation of the value function prefers the best constants; and the number of
+            rollouts after which each member was best on the clips set aside.
+        """
         initial, before = None, 0.0
         if self.policy != "tracks":
             require_events(self, task)
         if self.policy == "event_features":
             before = 0.5 if self.start == "value" else 0.0
-            initial = initial_policy(self, task, self.start, self.value, seed, share(report, 0, before))
+            initial = initial_policy(self, task, self.start, self.value, seed, share(report, 0, before), self.select)
             if self.fallback and initial.constants_win:
-                return None
+                return None, []
         base = initial.value_function if initial else None
-        curve, actors, steps = [], [], 0
+        curve, actors, best, steps = [], [], [], 0
         for member, (member_seed, tell) in enumerate(members(self.members, seed, share(report, before, 1))):
             torch.manual_seed(member_seed)
             actors.append(self._actor(task, initial))
-            learned = self._learn(task, unseen, actors[-1], base, (seed, member), tell, folder)
+            limit = limits[member] if limits else None
+            learned = self._learn(task, unseen, actors[-1], base, (seed, member), tell, folder, limit)
             curve, steps = curve + learned.curve, steps + learned.decisions
-        policy = keep_silent(argmax_policy(actors, base, task.scores.hop), task)
+            best.append(learned.best_rollouts)
+        policy = argmax_policy(actors, base, task.scores.hop)
+        if self.select == "events":
+            assert isinstance(policy, EventPolicy)
+            policy = EventSetPolicy(policy, without_score(task), initial.lam if initial else None)
+        else:
+            policy = keep_silent(policy, task)
         processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
-        return FitResult(processor, steps // task.scores.n_classes, curve)
+        return FitResult(processor, steps // task.scores.n_classes, curve), best
 
     def _learn(
         self,
@@ -166,6 +210,7 @@ class PPOAgent(Agent):
         seed: tuple[int, int],
         report: ProgressCallback,
         folder: Path | None,
+        limit: int | None = None,
     ) -> RolloutCallback:
         """Trains an actor, whose values are added to ``base``; ``seed`` is the run's seed and the member's number."""
         model = self._model(task, actor, seed[0] * 1000 + seed[1], folder)
@@ -175,12 +220,13 @@ class PPOAgent(Agent):
         def choose(on: TuningTask) -> torch.Tensor:
             return chosen_candidates(argmax_policy([actor], base, task.scores.hop), on)
 
-        where = self._checkpoint(folder, task, *seed)
-        watch = RolloutCallback(task, unseen, choose, report, where, steps * each, self.patience, each, self.entropy)
+        where = self._checkpoint(folder, task, *seed, limit)
+        stage, whole = "member" if limit is None else "refit", steps * each
+        watch = RolloutCallback(task, unseen, choose, report, where, whole, self.patience, each, self.entropy, limit)
         watch.restore(model)
         remaining = steps - model.num_timesteps
         if remaining > 0 and not watch.stopped:
-            model.learn(remaining, callback=watch, reset_num_timesteps=False, tb_log_name=f"member_{seed[1]}")
+            model.learn(remaining, callback=watch, reset_num_timesteps=False, tb_log_name=f"{stage}_{seed[1]}")
         watch.finish(model)
         return watch
 
@@ -191,15 +237,18 @@ class PPOAgent(Agent):
             return LearnedEventActor(task, self.channels, self.hidden, self.temperature)
         return EventActor(task, initial.values, self.hidden, self.temperature)
 
-    def _checkpoint(self, folder: Path | None, task: TuningTask, seed: int, member: int) -> tuple[Path, str] | None:
+    def _checkpoint(
+        self, folder: Path | None, task: TuningTask, seed: int, member: int, limit: int | None
+    ) -> tuple[Path, str] | None:
         """Returns the checkpoint file of a member, and the key by which its run is recognised."""
         if folder is None:
             return None
         data = (task.scores.clip_ids, task.stack.to_config(), task.metric.model_dump_json())
         counts = {name: int(column.sum(dtype=torch.int64)) for name, column in task.table.counts.items()}
         sums = (float(task.scores.scores.double().sum()), counts)
-        text = repr((self.model_dump_json(), seed, member, data, sums))
-        return folder / f"checkpoint_{member}.safetensors", hashlib.sha256(text.encode()).hexdigest()
+        text = repr((self.model_dump_json(), seed, member, limit, data, sums))
+        which = member if limit is None else f"refit_{member}"
+        return folder / f"checkpoint_{which}.safetensors", hashlib.sha256(text.encode()).hexdigest()
 
     def _model(self, task: TuningTask, actor: Actor, seed: int, folder: Path | None) -> PPO:
         """Sets up PPO around an actor: several environments visit each item of the task."""
@@ -236,7 +285,12 @@ class PPOAgent(Agent):
                     "optimizer_kwargs": {"weight_decay": self.weight_decay},
                 },
                 rollout_buffer_class=LeaveOneOutBuffer,
-                rollout_buffer_kwargs={"env": env, "n_classes": task.scores.n_classes, "joint": joint},
+                rollout_buffer_kwargs={
+                    "env": env,
+                    "n_classes": task.scores.n_classes,
+                    "joint": joint,
+                    "by_class": self.visits == 1,
+                },
                 tensorboard_log=str(folder / "tensorboard") if folder and find_spec("tensorboard") else None,
             )
 

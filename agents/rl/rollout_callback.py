@@ -39,6 +39,7 @@ class RolloutCallback(BaseCallback):
         patience: int,
         each: int,
         entropy: float,
+        limit: int | None = None,
     ):
         """Takes on what a model is trained and watched, where it is saved, and when it ends.
 
@@ -52,20 +53,29 @@ class RolloutCallback(BaseCallback):
             patience: rollouts without improvement before stopping; 0 never stops.
             each: decisions in one step of an environment.
             entropy: weight of the entropy bonus at first.
+            limit: rollouts after which to stop before the end; None goes on to it.
         """
         super().__init__()
         self._task, self._unseen, self._choose, self._report = task, unseen, choose, report
         self._checkpoint, self._steps, self._patience, self.each = checkpoint, steps, patience, each
-        self._entropy = entropy
+        self._entropy, self._limit = entropy, limit
         self._score = f"macro_{task.metric.score_name}"
         self._best: tuple[float, dict[str, torch.Tensor]] | None = None
         self.curve: list[dict[str, float]] = []
 
     @property
     def stopped(self) -> bool:
-        """Whether the policy has stopped improving on the clips set aside."""
+        """Whether the policy has stopped improving on the clips set aside, or has had its rollouts."""
+        if self._limit is not None and len(self.curve) > self._limit:
+            return True
         scores, patience = self._held_out(), self._patience
         return bool(patience) and len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
+
+    @property
+    def best_rollouts(self) -> int:
+        """After how many rollouts the policy was best on the clips set aside; all of them where none were."""
+        scores = self._held_out()
+        return scores.index(max(scores)) if scores else len(self.curve) - 1
 
     @property
     def decisions(self) -> int:

@@ -28,6 +28,10 @@ class FeatureGrid:
     reach: int = 8
 
 
+_COLLAR, _SHARE = 0.2, 0.2
+"""How far apart two events begin and end at most that are nearly the same: seconds, or for ends this share of the length."""
+
+
 def feature_names(grid: FeatureGrid) -> list[str]:
     """Returns the names of the columns of `event_features`."""
     offsets = range(-grid.reach, grid.reach + 1)
@@ -58,6 +62,7 @@ def feature_names(grid: FeatureGrid) -> list[str]:
         "high_first_filter",
         "track_events",
         "track_votes_all",
+        "votes_near",
         *windows,
     ]
 
@@ -67,7 +72,7 @@ def event_features(scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid) -
 
     Geometry (length, place in the clip), statistics of the scores inside, before and after, windows of scores around
     both boundaries, the level of the track, and votes: the fraction of all candidates that decode this very event, or
-    any event with this onset or offset, or one a few frames away.
+    any event with this onset or offset, or one a few frames away, or (``votes_near``) an event that is nearly the same.
 
     Args:
         scores: the score set.
@@ -113,6 +118,7 @@ def event_features(scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid) -
         torch.where(last < n_frames - 1, maximum(track, torch.minimum(last + 1, n_frames - 1), after), 0.0),
         *level[track].unbind(1),
         *votes.unbind(1),
+        _near_votes(events, votes[:, 0], width, hop),
     ]
     offsets = torch.arange(-grid.reach, grid.reach + 1, device=x.device) * (grid.step / hop)
     offsets = offsets.round().long()
@@ -153,6 +159,30 @@ def _votes(events: DecodedEvents) -> torch.Tensor:
     per_track = torch.zeros(events.n_tracks, device=span.device).index_add(0, events.track, torch.ones_like(votes))
     all_votes = torch.zeros(events.n_tracks, device=span.device).index_add(0, events.track, votes)
     return torch.stack([votes, best, filters, low, high, per_track[events.track].log(), all_votes[events.track]], 1)
+
+
+def _near_votes(events: DecodedEvents, votes: torch.Tensor, width: int, hop: float) -> torch.Tensor:
+    """Returns the votes of all events that begin and end within collars of each one, ``[event]``.
+
+    Events are sorted by track, first and last frame: those that begin at one frame and end in a range of frames stand
+    side by side, so that a running sum gives their votes.
+    """
+    running = torch.nn.functional.pad(votes.double().cumsum(0), (1, 0))
+    key = (events.track * width + events.first) * width + events.last
+    collar = int(_COLLAR / hop + 1e-9)
+    reach = torch.clamp((_SHARE * (events.last - events.first + 1) + 1e-9).long(), min=collar)
+    shifts = torch.arange(-collar, collar + 1, device=key.device)
+    found = torch.zeros(len(events), dtype=torch.float64, device=key.device)
+    for some in torch.arange(len(events), device=key.device).split(max(1, (1 << 20) // len(shifts))):
+        onset = events.first[some][:, None] + shifts
+        row = (events.track[some][:, None] * width + onset) * width
+        low = (events.last[some] - reach[some]).clamp(min=0)[:, None]
+        high = (events.last[some] + reach[some]).clamp(max=width - 1)[:, None]
+        begin, end = torch.searchsorted(key, row + low), torch.searchsorted(key, row + high, right=True)
+        # An event ends no earlier than it begins, so that a range may be empty, and an onset may lie beyond the clip.
+        inside = (onset >= 0) & (onset < width)
+        found[some] = torch.where(inside, running[end] - running[begin], 0.0).sum(1)
+    return found.float()
 
 
 def _boundary_votes(events: DecodedEvents, width: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -49,6 +49,10 @@ class TrackEvents:
         track, first, last = edges[0::2, 0], edges[0::2, 1], edges[1::2, 1] - 1
         onset, offset = frames.onset_times(track, first), frames.offset_times(track, last)
         return cls(track, onset, offset, torch.ones_like(onset, dtype=torch.float32), decisions.shape[1])
+
+    def with_confidence(self, confidence: torch.Tensor) -> TrackEvents:
+        """Returns the same events with other confidences, ``[event]``."""
+        return replace(self, confidence=confidence.float())
 
     def to_events(self, clip_ids: tuple[str, ...], classes: tuple[str, ...]) -> Events:
         """Returns the events of tracks that are clip-major, then class."""

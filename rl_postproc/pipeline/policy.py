@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UnknownNameError
@@ -21,6 +22,10 @@ class Policy(ABC):
     @abstractmethod
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
         """Returns parameter values, float32 ``[clip, class, parameter]`` or ``[class, parameter]``."""
+
+    def apply(self, scores: ScoreSet, stack: Stack) -> Events:
+        """Returns the events: those of the stack with the chosen parameters, unless a policy chooses events itself."""
+        return stack.events(scores, self.choose(scores, stack))
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -71,6 +76,7 @@ class Constant(Policy):
 
 _ROOMS = (
     "rl_postproc.agents.events.policy",
+    "rl_postproc.agents.events.set_policy",
     "rl_postproc.agents.events.silent_classes",
     "rl_postproc.agents.rl.learned_events",
     "rl_postproc.agents.rl.track_policy",

@@ -45,7 +45,11 @@ class PostProcessor:
         return cls(stack, scores.classes, Constant(values, scores.classes, stack.space.names), scores.hop, about)
 
     def choose(self, scores: ScoreSet) -> torch.Tensor:
-        """Returns the parameter values for these scores, whose classes must be `classes` in order."""
+        """Returns the parameter values for these scores, whose classes must be `classes` in order.
+
+        Raises:
+            UserError: the policy chooses events and not parameters.
+        """
         return self.policy.choose(scores, self.stack)
 
     def apply(self, scores: ScoreSet) -> Events:
@@ -54,8 +58,7 @@ class PostProcessor:
         Raises:
             UserError: a class of the post-processor is missing from the scores.
         """
-        scores = with_classes(scores, self.classes)
-        return self.stack.events(scores, self.choose(scores))
+        return self.policy.apply(with_classes(scores, self.classes), self.stack)
 
     def save(self, folder: str | Path) -> Path:
         """Writes ``postprocessor.json`` and, for a learned policy, ``postprocessor.safetensors``."""

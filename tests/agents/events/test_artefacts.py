@@ -17,7 +17,8 @@ from cases import small_simulation
 from event_agents import AGENTS, agent, files_of, random_tracks, repeated, small_task
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
 from rl_postproc.agents.benchmark.run import run_benchmark
-from rl_postproc.agents.events.event_value import EventValue, fit_value
+from rl_postproc.agents.events.event_value import EventValue
+from rl_postproc.agents.events.fit_value import fit_value
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.folds import fold_of_clips
@@ -27,6 +28,7 @@ from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.checked import build
+from rl_postproc.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -74,7 +76,9 @@ def test_nothing_of_a_held_out_fold_reaches_fitting(tmp_path: Path) -> None:
     poisoned = ScoreSet.build(
         changed, scores.edges, scores.clip_ids, scores.classes, scores.n_frames, scores.durations, poisoned.references
     )
-    agents = [{**AGENTS[name], "name": name} for name in ("boosted", "network", "exact", "events", "tracks", "joint")]
+    agents = [
+        {**AGENTS[name], "name": name} for name in ("boosted", "network", "set", "exact", "events", "tracks", "joint")
+    ]
     agents += [{**AGENTS["boosted"], "fallback": True, "name": "careful"}]
     agents += [{**AGENTS["features_on_values"], "validation": 0.3, "patience": 2, "fallback": True, "name": "watched"}]
     values = {"agents": agents, "folds": 2, "stack": small_task(2).stack.to_config()}
@@ -109,15 +113,17 @@ def test_a_policy_applies_to_clips_of_any_length(task: TuningTask, fitted: dict[
         torch.cat([part.n_frames for part in parts]),
         torch.cat([part.durations for part in parts]),
     )
-    values = processor.choose(together)
-    for i, part in enumerate(parts):
+    everything = processor.apply(together).to_rows()
+    for part in parts:
         # Neither the padding nor the other clips make a difference.
-        assert torch.equal(values[3 * i : 3 * i + 3], processor.choose(part))
         one = processor.apply(part)
+        names = {name: f"{name}_{part.width}" for name in part.clip_ids}
+        own = [row for row in everything if row[0] in names.values()]
+        assert [(names[clip], *rest) for clip, *rest in one.to_rows()] == own
         assert bool((one.offset <= part.durations[one.clip] + 1e-6).all())
-    assert len(processor.apply(together))
+    assert everything
     if name in ("boosted", "random_tracks"):
-        assert len(values.flatten(0, 1).unique(dim=0)) > 1
+        assert len(processor.choose(together).flatten(0, 1).unique(dim=0)) > 1
 
 
 @pytest.mark.parametrize("name", ["boosted", "network", "exact", "events", "features", "random_tracks"])
@@ -176,6 +182,14 @@ def test_artefacts_are_json_and_safetensors_and_load_without_pickle(
         assert (
             PostProcessor.load(tmp_path / name).apply(task.scores).to_rows() == processor.apply(task.scores).to_rows()
         )
+
+
+def test_event_values_of_other_features_are_refused(fitted: dict[str, PostProcessor], tmp_path: Path) -> None:
+    path = fitted["boosted"].save(tmp_path)
+    text = path.read_text()
+    path.write_text(text.replace('"votes_near"', '"votes_far"'))
+    with pytest.raises(UserError, match=r"features of another version \(such as 'votes_far'\); train it anew"):
+        PostProcessor.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", AGENTS)

@@ -12,13 +12,16 @@ from event_agents import AGENTS, agent, random_actor, small_task
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rl_postproc.agents.events.actor import EventActor, initial_policy
-from rl_postproc.agents.events.event_value import EventValue, fit_value, fixed_point
+from rl_postproc.agents.events.event_value import EventValue
 from rl_postproc.agents.events.exact_gradient import expected_counts
+from rl_postproc.agents.events.fit_value import counts_of_chosen, fit_value, fixed_point
 from rl_postproc.agents.events.policy import EventAdditive, best_candidates
+from rl_postproc.agents.events.set_policy import EventSetPolicy
 
 from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.counts.table import CountTable
-from rl_postproc.metrics import EventBased, Macro
+from rl_postproc.metrics import EventBased, Macro, total_counts
+from rl_postproc.metrics.certify import evaluate
 from rl_postproc.metrics.f1 import DETECTION
 from rl_postproc.pipeline.policy import Constant
 from rl_postproc.pipeline.stack import Stack
@@ -135,10 +138,41 @@ def test_with_perfect_values_the_fixed_point_is_the_optimum_over_all_choices(see
     # Two events of one candidate may compete for one reference; then the sum of matches is not the true positives.
     hits = task.decoded.sum_over_candidates(perfect).reshape(task.table.counts["true_positives"].shape)
     assume(bool(rows) and torch.equal(hits, task.table.counts["true_positives"].float()))
-    lam, choice = fixed_point(task, task.decoded, perfect)
-    scored = task.table.score(choice)
+    lam, counts = fixed_point(task, task.decoded, perfect)
+    scored = task.metric.summarise(total_counts(counts))
     assert scored.macro == pytest.approx(best_of_all_choices(task.table), abs=1e-6)
     assert torch.allclose(lam.double(), scored.by_class.nan_to_num(0.0), atol=1e-3)
+
+
+def test_with_perfect_values_a_set_of_events_has_no_false_alarm_and_beats_every_choice_of_candidates() -> None:
+    gains = []
+    for seed in range(6):
+        task = small_task(4, seed)
+        prepared = task.metric.prepare(task.scores)
+        assert prepared is not None
+        perfect = prepared.matches(task.decoded.track, task.decoded.first, task.decoded.last).float()
+        totals = total_counts(fixed_point(task, task.decoded, perfect, "events")[1])
+        # Two of them may compete for one reference, and then one is none.
+        assert int((totals["estimated"] - totals["true_positives"]).sum()) <= 2
+        gains.append(task.metric.summarise(totals).macro - best_of_all_choices(task.table))
+    assert min(gains) > -1e-6 and max(gains) > 0.01
+
+
+def test_the_set_policy_scores_held_out_clips_as_its_agent_does_inside(task: TuningTask) -> None:
+    fit = agent("set").fit(task, 0)
+    policy = fit.post_processor.policy
+    assert isinstance(policy, EventSetPolicy) and isinstance(policy.judge, EventAdditive) and policy.lam is not None
+    events = fit.post_processor.apply(task.scores)
+    values = policy.judge.event_values(task.scores, task.decoded)
+    counts = counts_of_chosen(task, task.decoded, values, "events")
+    scored = evaluate(task.scores.require_references(), events, task.metric).score
+    assert scored.macro == pytest.approx(task.metric.summarise(total_counts(counts)).macro, abs=1e-12)
+    # Confidences are P(match); only events whose 2p exceeds their class's are chosen, and none of them overlap.
+    assert bool((2 * events.confidence > policy.lam[events.label] - 1e-6).all())
+    same = (events.clip[1:] == events.clip[:-1]) & (events.label[1:] == events.label[:-1])
+    assert bool((events.onset[1:] >= events.offset[:-1] - 1e-9)[same].all())
+    with pytest.raises(UserError, match="chooses events, not parameter values"):
+        fit.post_processor.choose(task.scores)
 
 
 def test_constants_are_kept_where_inner_validation_prefers_them() -> None:
@@ -146,7 +180,7 @@ def test_constants_are_kept_where_inner_validation_prefers_them() -> None:
     for n_clips, seed in ((14, 0), (14, 1), (40, 0), (60, 1)):
         task = small_task(n_clips, seed)
         value = fit_value(task, EventValue.model_validate(AGENTS["boosted"]), 0)
-        wins = value.inner_macro_f1 < value.constants_macro_f1
+        wins = value.inner_macro < value.constants_macro
         outcomes.add(wins)
         for name in ("boosted", "exact", "features_on_values"):
             policy = agent(name, fallback=True).fit(task, 0).post_processor.policy
@@ -162,9 +196,8 @@ def test_the_value_function_starts_the_policy_at_its_own_argmax(task: TuningTask
     initial = initial_policy(value, task, "value", value, 0)
     actor = EventActor(task, initial.values, 8, 0.3)
     found = fit_value(task, value, 0)
-    _, choice = fixed_point(task, task.decoded, found.held_out)
     own = best_candidates(task.decoded, actor.network(actor.features, actor.label).detach() + actor.base)
-    assert task.table.score(own.reshape(choice.shape)).macro == pytest.approx(found.inner_macro_f1, abs=0.02)
+    assert task.table.score(own.reshape(task.scores.n_clips, -1)).macro == pytest.approx(found.inner_macro, abs=0.02)
 
 
 def test_starting_at_the_best_constants_chooses_them(task: TuningTask) -> None:

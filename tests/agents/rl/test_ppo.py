@@ -89,7 +89,7 @@ def test_training_warns_of_nothing(task: TuningTask) -> None:
 
 def test_held_out_figures_are_those_of_clips_that_are_not_learned_from(task: TuningTask) -> None:
     settings = {"learning_rate": 1e-2, "rollouts": 8, "visits": 16}
-    fit = agent("tracks", validation=0.35, fallback=False, **settings).fit(task, 0)
+    fit = agent("tracks", validation=0.35, refit=False, fallback=False, **settings).fit(task, 0)
     train, unseen = set_aside(task, 0.35, 0)
     assert unseen.scores.n_clips == round(0.35 * 24)
     held = [row["held_out_macro_f1"] for row in fit.curve]
@@ -104,7 +104,7 @@ def test_held_out_figures_are_those_of_clips_that_are_not_learned_from(task: Tun
 
 @pytest.mark.parametrize("name", ["events", "tracks", "joint"])
 def test_training_stops_when_the_held_out_figure_stalls(task: TuningTask, name: str) -> None:
-    settings = {"validation": 0.25, "rollouts": 100, "fallback": False}
+    settings = {"validation": 0.25, "rollouts": 100, "fallback": False, "refit": False}
     patient = agent(name, **settings, members=1, patience=3).fit(task, 0)
     held = [row["held_out_macro_f1"] for row in patient.curve]
     assert len(patient.curve) < 100
@@ -112,11 +112,33 @@ def test_training_stops_when_the_held_out_figure_stalls(task: TuningTask, name: 
     assert all(max(held[i - 2 : i + 1]) > max(held[: i - 2]) for i in range(3, len(held) - 1))
 
 
+@pytest.mark.parametrize(("name", "seed"), [("events", 0), ("tracks", 1)])
+def test_when_the_best_number_of_rollouts_is_known_all_clips_are_learned_from(
+    task: TuningTask, name: str, seed: int
+) -> None:
+    settings = {"validation": 0.25, "rollouts": 8, "members": 1, "learning_rate": 1e-2, "fallback": False}
+    watched = agent(name, **settings, refit=False).fit(task, seed)
+    held = [row["held_out_macro_f1"] for row in watched.curve]
+    best = held.index(max(held))  # the first row is of no rollout
+    assert 0 < best < 8  # or the seed shows nothing
+    again = agent(name, **settings).fit(task, seed)
+    assert again.curve[:9] == watched.curve
+    assert len(again.curve) == 9 + best + 1
+    whole = agent(name, **{**settings, "validation": 0.0}).fit(task, seed)
+    assert again.curve[9:] == whole.curve[: best + 1]
+
+
+def test_one_visit_to_an_item_learns_against_the_mean_of_its_class(task: TuningTask) -> None:
+    for name in ("events", "tracks", "joint"):
+        curve = agent(name, visits=1, rollouts=24, members=1, learning_rate=1e-2).fit(task, 0).curve
+        assert curve[-1]["train_macro_f1"] > curve[0]["train_macro_f1"]
+
+
 def test_constants_are_kept_where_they_do_better_on_the_clips_set_aside() -> None:
     outcomes = set()
     for seed in range(6):
         task = small_task(24, seed)
-        settings = {"validation": 0.25, "learning_rate": 1e-2, "rollouts": 8}
+        settings = {"validation": 0.25, "learning_rate": 1e-2, "rollouts": 8, "refit": False}
         fit = agent("tracks", **settings, fallback=True).fit(task, seed)
         train, unseen = set_aside(task, 0.25, seed)
         wins = fit.curve[-1]["held_out_macro_f1"] < unseen.table.score(train.best_constants).macro
@@ -128,7 +150,8 @@ def test_constants_are_kept_where_they_do_better_on_the_clips_set_aside() -> Non
 @pytest.mark.parametrize("name", ["tracks", "joint"])
 def test_the_plain_policy_learns_with_a_metric_of_ones_own(task: TuningTask, name: str) -> None:
     own = TuningTask(task.scores, task.stack, Onsets())
-    fit = agent(name, validation=0.25, rollouts=6, visits=16, learning_rate=1e-2, fallback=False).fit(own, 0)
+    settings = {"validation": 0.25, "rollouts": 6, "visits": 16, "learning_rate": 1e-2}
+    fit = agent(name, **settings, fallback=False, refit=False).fit(own, 0)
     assert fit.curve[-1]["train_macro_onset_f1"] > fit.curve[0]["train_macro_onset_f1"]
     assert all("held_out_macro_onset_f1" in row for row in fit.curve)
 

@@ -1,0 +1,82 @@
+"""A policy that chooses events instead of parameters: propose, judge, select.
+
+The candidates of the stack propose, an event policy judges, and weighted interval scheduling selects the events of
+highest total value among those of all candidates that share no frame (`rl_postproc.candidates.scheduling`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rl_postproc.candidates.events import DecodedEvents, decode_candidates
+from rl_postproc.candidates.scheduling import best_sets
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.pipeline.policy import Policy, restore_policy
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.utils.errors import UserError
+
+from .policy import EventPolicy, clips_at_a_time
+
+
+class EventSetPolicy(Policy):
+    """The set of events with the highest sum of values, of all that the candidates decode.
+
+    λ of each class is its one parameter: a higher one lets fewer events pass. Where values are ``2·p − λ``, an event's
+    confidence is p; elsewhere it is 1.
+    """
+
+    kind = "event_set"
+
+    def __init__(self, judge: EventPolicy, silent: torch.Tensor, lam: torch.Tensor | None = None):
+        """Takes what gives events their values, the classes that stay silent, bool ``[class]``, and λ ``[class]``."""
+        self.judge, self.silent, self.lam = judge, silent, lam
+
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Refuses: a set of events has no parameter values.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("This post-processor chooses events, not parameter values; use apply.")
+
+    def apply(self, scores: ScoreSet, stack: Stack) -> Events:
+        """Returns the chosen events, a bounded number of frames at a time."""
+        scores, columns = scores.to("cpu"), []
+        for clips in clips_at_a_time(scores):
+            part = scores.select(clips)
+            events = decode_candidates(part, stack)
+            values, label = self.judge.event_values(part, events), events.track % scores.n_classes
+            chosen = best_sets(events, values.masked_fill(self.silent[label], -1.0))
+            found = decoded_events(part, events, chosen)
+            if self.lam is not None:
+                found = found.with_confidence(((values + self.lam[label]) / 2).clamp(0, 1)[chosen])
+            own = found.to_events(part.clip_ids, scores.classes)
+            columns.append((own.clip + int(clips[0]), own.label, own.onset, own.offset, own.confidence))
+        return Events.from_tensors(scores.clip_ids, scores.classes, *(torch.cat(c) for c in zip(*columns, strict=True)))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Returns what judges, and λ."""
+        values, tensors = self.judge.state()
+        lam = None if self.lam is None else self.lam.double().tolist()
+        return {"silent": self.silent.tolist(), "lam": lam, "judge": {"kind": self.judge.kind, **values}}, tensors
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> EventSetPolicy:
+        """Restores the policy."""
+        inner = dict(values["judge"])
+        judge = restore_policy(inner.pop("kind"), inner, tensors)
+        if not isinstance(judge, EventPolicy):
+            raise ValueError(f"the policy '{judge.kind}' does not judge events")
+        lam = None if values["lam"] is None else torch.tensor(values["lam"])
+        return cls(judge, torch.tensor(values["silent"]), lam)
+
+
+def decoded_events(scores: ScoreSet, events: DecodedEvents, chosen: torch.Tensor) -> TrackEvents:
+    """Returns some decoded events, bool ``[event]``, with their times."""
+    track, first, last = events.track[chosen], events.first[chosen], events.last[chosen]
+    onset, offset = scores.frames.onset_times(track, first), scores.frames.offset_times(track, last)
+    return TrackEvents(track, onset, offset, torch.ones_like(onset, dtype=torch.float32), events.n_tracks)
