@@ -98,7 +98,7 @@ def run_benchmark(config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: B
         results["n_evaluation_clips"] = evaluation.n_clips
     if config.published is not None:
         results["published"] = config.published.model_dump(mode="json")
-    results["agents"] = intervals(counts, judged, config.baseline)
+    results["agents"], results["pairs"] = intervals(counts, judged, config.baseline)
     write_results(out, results, curves, judged, config, folders)
     watch("done", 1.0, {})
     return results

@@ -89,7 +89,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int) -> None:
     """Runs a benchmark and shows its tables."""
     import torch
 
-    from rl_postproc.results.tables import agents_table, published_table
+    from rl_postproc.results.tables import agents_table, intervals_note, published_table
 
     from ..benchmark.run import run_benchmark
 
@@ -106,6 +106,9 @@ def compare(config: BenchmarkConfig, out: Path, threads: int) -> None:
         how = f"scored on {results['n_evaluation_clips']} others"
     title = f"{config.title}: {results['n_clips']} clips, {how}, in percent"
     console.print(agents_table(results, title))
+    note = intervals_note(results)
+    if note:
+        console.print(note)
     if "published" in results:
         console.print(published_table(results))
     certificates = ", ".join(sorted({certificate(row["certified_by"]) for row in results["rows"]}))

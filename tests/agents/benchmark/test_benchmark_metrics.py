@@ -108,6 +108,21 @@ def test_the_results_carry_the_score_of_the_metric(finished: tuple[Path, dict], 
     assert interval["gain"]["value"] == pytest.approx(own - other, abs=1e-9)
 
 
+def test_every_pair_of_agents_is_compared_once(finished: tuple[Path, dict]) -> None:
+    results = finished[1]
+    assert [(pair["agent"], pair["over"]) for pair in results["pairs"]] == [
+        ("grid_search", "default"), ("random_search", "default"), ("random_search", "grid_search"),
+    ]  # fmt: skip
+    macro = {row["agent"]: row["macro_jaccard"] for row in results["rows"]}
+    for pair in results["pairs"]:
+        assert pair["value"] == pytest.approx(macro[pair["agent"]] - macro[pair["over"]], abs=1e-9)
+        assert pair["low"] <= pair["value"] <= pair["high"]
+        assert pair["low_adjusted"] <= pair["value"] <= pair["high_adjusted"]
+    gain = {entry["agent"]: entry for entry in results["agents"]}["random_search"]["gain"]
+    same = results["pairs"][2]
+    assert [gain["value"], gain["low"], gain["high"]] == [same["value"], same["low"], same["high"]]
+
+
 def test_the_files_and_plots_carry_it_too(finished: tuple[Path, dict]) -> None:
     folder, results = finished
     with open(folder / "results.csv", encoding="utf-8", newline="") as file:
