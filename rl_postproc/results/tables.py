@@ -82,6 +82,23 @@ def intervals_note(results: Mapping[str, Any]) -> str:
     return f"Intervals: {many}, over {drawn}; what {left_out} would change is not in them."
 
 
+def code_note(results: Mapping[str, Any]) -> str:
+    """Says in one line which results other code has made than the one that is running; empty where there are none.
+
+    Args:
+        results: where there are some, ``folds_by_other_code``: their number by agent.
+    """
+    folds = results.get("folds_by_other_code", {})
+    if not folds:
+        return ""
+    n = sum(folds.values())
+    agents = ", ".join(f"'{name}'" for name in folds)
+    return (
+        f"Made by other code than this and taken up as they are: {n} finished {'fold' if n == 1 else 'folds'} of {agents}; "
+        "give another --out, or --fresh to run them anew."
+    )
+
+
 def published_table(results: Mapping[str, Any]) -> Table:
     """Returns published figures beside ours: held out, and in brackets on the training clips, in percent."""
     published, rows = results["published"], results["rows"]
