@@ -60,7 +60,7 @@ def tune(
     learner.check(task)
     with _reporting(learner, progress) as report:
         post_processor = learner.fit(task, seed, report).post_processor
-    post_processor.about = about(learner, seed, task)
+    post_processor.about |= about(learner, seed, task)
     return post_processor
 
 

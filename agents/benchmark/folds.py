@@ -12,6 +12,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import write_events
 from rl_postproc.metrics import total_counts
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.code_version import UNKNOWN, code_version
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
@@ -22,14 +23,15 @@ CONFIDENCE = "events.confidence"
 """Name, beside the counts, of what the event file has no column for: the confidence of each event, in its order."""
 
 
-def is_finished(folder: Path, key: str) -> bool:
-    """Returns whether a folder holds the result of the run with this key."""
+def finished_by(folder: Path, key: str) -> str | None:
+    """Returns the version of the code that made the result of the run with this key in a folder, None without one."""
     if not (folder / RESULT).is_file():
-        return False
+        return None
     try:
-        return read_json(folder / RESULT).get("key") == key
+        result = read_json(folder / RESULT)
     except UserError:
-        return False
+        return None
+    return result.get("code", UNKNOWN) if result.get("key") == key else None
 
 
 def run_fold(
@@ -60,6 +62,7 @@ def run_fold(
     scored = metric.summarise(total_counts(own))
     result: dict[str, Any] = {
         "key": key,
+        "code": code_version(),
         "seconds": seconds,
         "evaluations": fit.evaluations,
         f"train_macro_{metric.score_name}": scored.macro,

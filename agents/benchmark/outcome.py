@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rl_postproc.formats import read_events
 from rl_postproc.metrics import Metric
 from rl_postproc.metrics.base import floating
 from rl_postproc.metrics.certify import evaluate
-from rl_postproc.results.bootstrap import bootstrap
+from rl_postproc.results.bootstrap import bootstrap, compared, interval
 from rl_postproc.results.plots import plot_agents, plot_classes, plot_clip, plot_curves, save
 from rl_postproc.results.tables import score_label, write_rows
 from rl_postproc.task import TuningTask
@@ -68,23 +69,32 @@ def read_pooled(task: TuningTask, folders: list[Path]) -> Events:
     return Events.from_tensors(clip_ids, classes, *(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def intervals(counts: dict[str, list[torch.Tensor]], task: TuningTask, baseline: str) -> list[dict[str, Any]]:
-    """Returns the held-out objective and the gain over the baseline with 95 % intervals over clips, means over seeds.
+def intervals(
+    counts: dict[str, list[torch.Tensor]], task: TuningTask, baseline: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Returns each agent's held-out objective and its gain over the baseline, and the difference of every pair of agents.
+
+    All are means over seeds, with 95 % intervals over clips and seeds; ``low_adjusted`` and ``high_adjusted`` hold
+    together for all gains, and for all pairs.
 
     Args:
         counts: of each agent's seeds, ``[column, clip, class]`` each.
         task: the clips that were scored.
         baseline: name of the agent that the others are compared with.
     """
-    found = []
-    for name, runs in counts.items():
-        own = torch.stack(runs)
-        entry: dict[str, Any] = {"agent": name, **asdict(bootstrap(task.metric, task.objective, own))}
-        if baseline in counts and name != baseline:
-            other = torch.stack(counts[baseline])
-            entry["gain"] = {"over": baseline, **asdict(bootstrap(task.metric, task.objective, own, other))}
-        found.append(entry)
-    return found
+    scores = {name: bootstrap(task.metric, task.objective, torch.stack(own), name) for name, own in counts.items()}
+    agents: list[dict[str, Any]] = [{"agent": name, **asdict(interval(own))} for name, own in scores.items()]
+    others = [entry for entry in agents if baseline in scores and entry["agent"] != baseline]
+    gains = _differences(scores, [(entry["agent"], baseline) for entry in others])
+    for entry, gain in zip(others, gains, strict=True):
+        entry["gain"] = {name: value for name, value in gain.items() if name != "agent"}
+    return agents, _differences(scores, [(b, a) for a, b in combinations(scores, 2)])
+
+
+def _differences(scores: dict[str, torch.Tensor], pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Returns the difference of each pair of agents, of which the first is compared with the second."""
+    found = compared(torch.stack([scores[agent] - scores[over] for agent, over in pairs])) if pairs else []
+    return [{"agent": a, "over": b, **asdict(gain)} for (a, b), gain in zip(pairs, found, strict=True)]
 
 
 def write_results(

@@ -11,6 +11,7 @@ import yaml
 
 from rl_postproc.config import TaskConfig
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.files import write_json, write_text
 
 
@@ -38,5 +39,6 @@ def save_provenance(out: Path, config: TaskConfig, seeds: list[int]) -> None:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "from a checkout"
-    write_json(out / "versions.json", {"python": platform.python_version(), **versions, "seeds": seeds,
+    write_json(out / "versions.json", {"python": platform.python_version(), **versions,
+                                       "code": code_version(), "seeds": seeds,
                                        "threads": torch.get_num_threads()})  # fmt: skip

@@ -17,10 +17,11 @@ from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.postprocessor import with_classes
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError
 
 from .config import BenchmarkConfig, named_agents
-from .folds import is_finished, run_fold
+from .folds import finished_by, run_fold
 from .outcome import intervals, pool_folds, write_results
 from .provenance import fingerprint, save_provenance
 
@@ -31,16 +32,20 @@ _SMALL_TABLE = 1 << 28
 """Entries of a count table that is made without being asked for, half a gigabyte at two bytes each."""
 
 
-def run_benchmark(config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: BenchmarkProgress) -> dict[str, Any]:
+def run_benchmark(
+    config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: BenchmarkProgress, fresh: bool = False
+) -> dict[str, Any]:
     """Runs every agent on every fold and seed, and writes the results.
 
-    Finished folds are kept in ``out/folds`` and taken up by the next run with the same settings.
+    Finished folds are kept in ``out/folds`` and taken up by the next run with the same settings. Where other code than
+    this has made them, the results say so.
 
     Args:
         config: what to compare.
         scores: the score set, with references.
         out: run folder.
         watch: takes progress.
+        fresh: whether folds that other code has made are run anew.
 
     Returns:
         The contents of ``results.json``.
@@ -72,6 +77,7 @@ def run_benchmark(config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: B
     total, done, rows, curves = len(agents) * len(config.seeds) * n_folds, 0, [], {}
     counts: dict[str, list[torch.Tensor]] = {name: [] for name in agents}
     folders: dict[tuple[str, int], list[Path]] = {}
+    makers: dict[str, list[str]] = {name: [] for name in agents}  # version of the code that made each fold
     for name, agent in agents.items():
         for seed in config.seeds:
             own = folders[name, seed] = [out / "folds" / f"{name}_seed{seed}_fold{k}" for k in range(n_folds)]
@@ -83,22 +89,29 @@ def run_benchmark(config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: B
                     watch(label, (done + fraction) / total, figures)
 
                 report(0.0, {})
-                if not is_finished(folder, key):
+                made_by = finished_by(folder, key)
+                if made_by is None or (fresh and made_by != code_version()):
                     held = judged.scores.select((fold == k).nonzero()[:, 0])
                     train = task if judged is not task else task.select((fold != k).nonzero()[:, 0])
                     run_fold(train, held, agent, seed, folder, key, report)
+                    made_by = code_version()
+                makers[name].append(made_by)
                 done += 1
             row, curve, pooled = pool_folds(judged, fold, own)
             counts[name].append(pooled)
             rows.append({"agent": name, "seed": seed, **row})
             curves.setdefault(name, []).append(curve)
     results = {"title": config.title, "folds": n_folds, "n_clips": scores.n_clips, "score": task.metric.score_name}
+    results["code"] = sorted({version for versions in makers.values() for version in versions})
+    older = {name: sum(version != code_version() for version in versions) for name, versions in makers.items()}
+    if any(older.values()):
+        results["folds_by_other_code"] = {name: n for name, n in older.items() if n}
     results["rows"] = rows
     if evaluation is not None:
         results["n_evaluation_clips"] = evaluation.n_clips
     if config.published is not None:
         results["published"] = config.published.model_dump(mode="json")
-    results["agents"] = intervals(counts, judged, config.baseline)
+    results["agents"], results["pairs"] = intervals(counts, judged, config.baseline)
     write_results(out, results, curves, judged, config, folders)
     watch("done", 1.0, {})
     return results

@@ -56,6 +56,7 @@ def benchmark(
     agents: Annotated[str | None, typer.Option(help="Agents to run, separated by commas.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, separated by commas.")] = None,
     folds: Annotated[int | None, typer.Option(help="Number of folds.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run finished folds anew that other code has made.")] = False,
     plugin: Plugins = None,
     setting: Settings = None,
     threads: Threads = 1,
@@ -63,7 +64,7 @@ def benchmark(
     """Compare agents under the held-out protocol; writes results.json, results.csv and plots.
 
     Agents are tuned on all folds but one and scored on the one left out. Ctrl-C keeps the finished folds; the same
-    command goes on from there.
+    command goes on from there. Finished folds that another version of the code has made are used too, and named.
 
     On scores of your own, with the agents and the stack of the demo:
     `rl-postproc benchmark demo --scores SCORES --references REFERENCES.tsv --durations DURATIONS.tsv`
@@ -82,14 +83,14 @@ def benchmark(
         from ..benchmark.config import choose_agents
 
         loaded = choose_agents(loaded, names_in(agents))
-    compare(loaded, out, threads)
+    compare(loaded, out, threads, fresh)
 
 
-def compare(config: BenchmarkConfig, out: Path, threads: int) -> None:
-    """Runs a benchmark and shows its tables."""
+def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = False) -> None:
+    """Runs a benchmark and shows its tables; ``fresh`` runs folds anew that other code has made."""
     import torch
 
-    from rl_postproc.results.tables import agents_table, published_table
+    from rl_postproc.results.tables import agents_table, code_note, intervals_note, published_table
 
     from ..benchmark.run import run_benchmark
 
@@ -97,7 +98,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int) -> None:
     try:
         with progress() as show:
             show("reading scores", 0.0, {})
-            results = run_benchmark(config, config.load_data(), out, show)
+            results = run_benchmark(config, config.load_data(), out, show, fresh)
     except KeyboardInterrupt:
         notes.print(f"Stopped. Finished folds are kept in {out / 'folds'}; the same command goes on from there.")
         raise typer.Exit(130) from None
@@ -106,6 +107,8 @@ def compare(config: BenchmarkConfig, out: Path, threads: int) -> None:
         how = f"scored on {results['n_evaluation_clips']} others"
     title = f"{config.title}: {results['n_clips']} clips, {how}, in percent"
     console.print(agents_table(results, title))
+    for note in filter(None, (intervals_note(results), code_note(results))):
+        console.print(note)
     if "published" in results:
         console.print(published_table(results))
     certificates = ", ".join(sorted({certificate(row["certified_by"]) for row in results["rows"]}))

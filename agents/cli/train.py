@@ -126,7 +126,7 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         what = f"training {learner.name}"
         show(what, 0.0, {})
         fit = learner.fit_in(task, seed, lambda fraction, figures: show(what, fraction, figures), out, resume)
-    fit.post_processor.about = about(learner, seed, task)
+    fit.post_processor.about |= about(learner, seed, task)
     path = fit.post_processor.save(out)
     write_json(out / "curve.json", fit.curve)
     figures = evaluate(scores.require_references(), fit.post_processor.apply(scores), config.metric)

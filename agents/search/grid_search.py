@@ -17,11 +17,18 @@ class GridSearch(Agent):
     """The best constant parameters of the grid, read off the count table, each class by itself or one setting for all.
 
     Macro F1 of constant parameters splits by class, so the per-class search is the true optimum on its data: no other
-    constant parameters from the grid score higher there.
+    constant parameters from the grid score higher there. With ``selection: smoothed`` each class's scores are smoothed
+    over neighbouring candidates before the best is taken: a broad hill is worth more on other clips than a sharp peak.
     """
 
     agent: Literal["grid_search"] = "grid_search"
     scope: Literal["class", "global"] = Field(default="class", description="one setting a class, or one for all")
+    selection: Literal["maximum", "smoothed"] = Field(
+        default="maximum", description="the best candidate, or the best after smoothing over its neighbours"
+    )
+    smoothing: float = Field(
+        default=0.08, gt=0, le=1, description="for smoothed: width as a fraction of each parameter's number of values"
+    )
 
     def check(self, task: TuningTask) -> None:
         """Needs an objective that splits by class, unless one setting is sought for all of them."""
@@ -32,8 +39,12 @@ class GridSearch(Agent):
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Returns the best candidate of each class, or of all classes together."""
-        if self.scope == "class":
-            return fit_best_constants(task)
         table, space = task.table, task.stack.space
-        values = space.values[table.best_global(task.objective)].expand(table.n_classes, -1)
-        return constant_fit(task, values, space.n_candidates * table.n_clips)
+        smoothing = self.smoothing if self.selection == "smoothed" else 0.0
+        if self.scope == "global":
+            values = space.values[table.best_global(task.objective, smoothing)].expand(table.n_classes, -1)
+            return constant_fit(task, values, space.n_candidates * table.n_clips)
+        if not smoothing:
+            return fit_best_constants(task)
+        best = table.best_per_class(task.objective, smoothing)
+        return constant_fit(task, space.values[best.cpu()], space.n_candidates * table.n_clips)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -88,13 +89,18 @@ class CountTable:
         """Linearises the objective at one candidate per clip and class (or per class)."""
         return objective.linearise(self.metric, total_counts(self.of_choice(choice)), self.n_clips)
 
-    def best_per_class(self, objective: Objective) -> torch.Tensor:
+    def best_per_class(self, objective: Objective, smoothing: float = 0.0) -> torch.Tensor:
         """Returns the candidates, one a class, that together maximise the objective, int64 ``[class]``.
 
         The objective must be a mean of terms of the classes, so that each is searched by itself; parameters of global
         scope are held equal by trying each of their values. Classes without a term (no references), or with one that no
         candidate changes (no attainable hit), take the candidate that detects least. Ties go to the middle of the widest
         run of equals among the last parameter's values, which is the choice least likely to fall over on other clips.
+
+        Args:
+            objective: what is maximised.
+            smoothing: width of the Gaussian that smooths each class's terms over the candidates first, as in `smoothed`;
+                with parameters of global scope the sum of the smoothed terms is maximised.
 
         Raises:
             UserError: the objective does not split by class.
@@ -107,6 +113,9 @@ class CountTable:
         quality = quality.T
         known = ~quality.isnan().all(1)
         idle = quality.isnan() | (quality == quality[:, :1]).all(1, keepdim=True)
+        whole = ~idle.any(1)
+        if smoothing:
+            quality[whole] = smoothed(quality[whole], self.space.sizes, smoothing)
         quality = torch.where(idle, -self.metric.output(totals).T.double(), quality)
         group = self.space.global_group.to(quality.device)
         best, best_value = None, -torch.inf
@@ -118,13 +127,31 @@ class CountTable:
         assert best is not None
         return best
 
-    def best_global(self, objective: Objective) -> int:
-        """Returns the one candidate that, used for all classes, maximises the objective."""
+    def best_global(self, objective: Objective, smoothing: float = 0.0) -> int:
+        """Returns the one candidate that, used for all classes, maximises the objective, smoothed as in `smoothed`."""
         totals = self.totals()
         value = objective.value(self.metric, floating(totals)).expand(self.space.n_candidates)
         if bool(self.metric.score(floating(totals)).isnan().all()):
             value = -self.metric.output(totals).sum(-1).double()
+        elif smoothing:
+            value = smoothed(value[None], self.space.sizes, smoothing)[0]
         return int(_middle_of_best(value[None], self.space.sizes[-1])[0])
+
+
+def smoothed(quality: torch.Tensor, sizes: Sequence[int], smoothing: float) -> torch.Tensor:
+    """Smooths surfaces over the grid of candidates with a Gaussian; beyond an edge the value at the edge goes on.
+
+    Args:
+        quality: float64 ``[row, candidate]``.
+        sizes: number of values of each parameter, whose product is the number of candidates.
+        smoothing: standard deviation along each parameter, as a fraction of the number of its values.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    surface = quality.reshape(len(quality), *sizes).cpu().numpy()
+    found = gaussian_filter(surface, [0.0, *(smoothing * n for n in sizes)], mode="nearest")
+    # Where the surface is level, rounding errors must not decide.
+    return torch.from_numpy(found.round(12)).reshape(quality.shape).to(quality.device)
 
 
 def _sum_over_clips(counts: torch.Tensor) -> torch.Tensor:

@@ -63,6 +63,42 @@ def _gain(gain: Mapping[str, float] | None) -> str:
     return "" if gain is None else f"{100 * gain['value']:+.2f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
 
 
+def intervals_note(results: Mapping[str, Any]) -> str:
+    """Says in one line what the intervals in the table of agents hold, and what not; empty where it shows none.
+
+    Args:
+        results: ``rows`` and ``agents``, as for `agents_table`.
+    """
+    n = sum("gain" in entry for entry in results.get("agents", ()))
+    if not n:
+        return ""
+    drawn = "clips and seeds" if len({row["seed"] for row in results["rows"]}) > 1 else "clips"
+    left_out = "tuning on other clips" if drawn != "clips" else "other seeds and tuning on other clips"
+    many = (
+        f"{n} comparisons, each interval 95 % by itself (results.json has those that hold together, and all pairs)"
+        if n > 1
+        else "1 comparison"
+    )
+    return f"Intervals: {many}, over {drawn}; what {left_out} would change is not in them."
+
+
+def code_note(results: Mapping[str, Any]) -> str:
+    """Says in one line which results other code has made than the one that is running; empty where there are none.
+
+    Args:
+        results: where there are some, ``folds_by_other_code``: their number by agent.
+    """
+    folds = results.get("folds_by_other_code", {})
+    if not folds:
+        return ""
+    n = sum(folds.values())
+    agents = ", ".join(f"'{name}'" for name in folds)
+    return (
+        f"Made by other code than this and taken up as they are: {n} finished {'fold' if n == 1 else 'folds'} of {agents}; "
+        "give another --out, or --fresh to run them anew."
+    )
+
+
 def published_table(results: Mapping[str, Any]) -> Table:
     """Returns published figures beside ours: held out, and in brackets on the training clips, in percent."""
     published, rows = results["published"], results["rows"]

@@ -24,7 +24,9 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import read_events
 from rl_postproc.metrics import Counts, total_counts
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.results.tables import code_note
 from rl_postproc.utils.checked import build
+from rl_postproc.utils.code_version import code_version
 
 
 class Jaccard(Onsets):
@@ -108,6 +110,21 @@ def test_the_results_carry_the_score_of_the_metric(finished: tuple[Path, dict], 
     assert interval["gain"]["value"] == pytest.approx(own - other, abs=1e-9)
 
 
+def test_every_pair_of_agents_is_compared_once(finished: tuple[Path, dict]) -> None:
+    results = finished[1]
+    assert [(pair["agent"], pair["over"]) for pair in results["pairs"]] == [
+        ("grid_search", "default"), ("random_search", "default"), ("random_search", "grid_search"),
+    ]  # fmt: skip
+    macro = {row["agent"]: row["macro_jaccard"] for row in results["rows"]}
+    for pair in results["pairs"]:
+        assert pair["value"] == pytest.approx(macro[pair["agent"]] - macro[pair["over"]], abs=1e-9)
+        assert pair["low"] <= pair["value"] <= pair["high"]
+        assert pair["low_adjusted"] <= pair["value"] <= pair["high_adjusted"]
+    gain = {entry["agent"]: entry for entry in results["agents"]}["random_search"]["gain"]
+    same = results["pairs"][2]
+    assert [gain["value"], gain["low"], gain["high"]] == [same["value"], same["low"], same["high"]]
+
+
 def test_the_files_and_plots_carry_it_too(finished: tuple[Path, dict]) -> None:
     folder, results = finished
     with open(folder / "results.csv", encoding="utf-8", newline="") as file:
@@ -145,6 +162,38 @@ def test_finished_folds_are_taken_up_and_only_missing_ones_are_run(
     other = config(metric={"metric": "test_jaccard", "sure": 0.5})
     benchmark.run_benchmark(other, scores, tmp_path / "out", lambda *_: None)
     assert len(run) == 6
+
+
+def test_folds_made_by_other_code_are_used_and_named_and_run_anew_on_request(
+    finished: tuple[Path, dict], scores: ScoreSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, results = finished
+    assert results["code"] == [code_version()] and "folds_by_other_code" not in results
+    assert code_note(results) == ""
+    assert json.loads((folder / "versions.json").read_text())["code"] == code_version()
+    out = tmp_path / "out"
+    shutil.copytree(folder, out)
+    for name, code in (("default_seed0_fold0", "0123456789ab"), ("grid_search_seed0_fold1", None)):
+        path = out / "folds" / name / "result.json"
+        result = json.loads(path.read_text())
+        assert result.pop("code") == code_version()
+        path.write_text(json.dumps(result if code is None else {**result, "code": code}))
+    real, run = benchmark.run_fold, []
+
+    def counted(*arguments: Any) -> None:
+        run.append(arguments[4].name)
+        real(*arguments)
+
+    monkeypatch.setattr(benchmark, "run_fold", counted)
+    taken_up = benchmark.run_benchmark(config(), scores, out, lambda *_: None)
+    assert not run
+    assert taken_up["code"] == sorted(["0123456789ab", "unknown", code_version()])
+    assert taken_up["folds_by_other_code"] == {"default": 1, "grid_search": 1}
+    note = code_note(taken_up)
+    assert "2 finished folds of 'default', 'grid_search'" in note and "--fresh" in note and "\n" not in note
+    anew = benchmark.run_benchmark(config(), scores, out, lambda *_: None, fresh=True)
+    assert run == ["default_seed0_fold0", "grid_search_seed0_fold1"]
+    assert anew["code"] == [code_version()] and "folds_by_other_code" not in anew
 
 
 def test_folds_are_those_of_the_protocol(finished: tuple[Path, dict], scores: ScoreSet) -> None:

@@ -191,6 +191,22 @@ def test_other_settings_compute_what_they_change(run: Run, tmp_path: Path) -> No
     assert all(stamps(out)[name] != after[name] for name in after)
 
 
+def test_folds_of_other_code_are_named_beside_the_table_until_they_are_run_anew(run: Run, tmp_path: Path) -> None:
+    config, out = config_file(tmp_path), tmp_path / "out"
+    code, said, _ = run("benchmark", config, "--out", out)
+    assert code == 0 and "other code" not in said
+    path = out / "folds" / "grid_search_seed0_fold1" / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "code": "0123456789ab"}))
+    before = stamps(out)
+    _, said, _ = run("benchmark", config, "--out", out)
+    assert "1 finished fold of 'grid_search'" in " ".join(said.split())
+    assert stamps(out) == before
+    _, said, _ = run("benchmark", config, "--out", out, "--fresh")
+    assert "other code" not in said
+    after = stamps(out)
+    assert {name for name in after if after[name] != before[name]} == {"grid_search_seed0_fold1"}
+
+
 def test_an_interrupt_within_executed_text_gives_the_same_exit_code(tmp_path: Path) -> None:
     # Where the interrupt falls is chance in real runs; CPython treats this place unlike all others.
     (tmp_path / "interrupted.py").write_text(
