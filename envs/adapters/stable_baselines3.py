@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +15,18 @@ from rl_postproc.utils.errors import UserError
 
 from ..vector import PostProcessingVectorEnv
 
+_TOLD = 100
+"""Ended episodes that a step tells of: the ones that Stable-Baselines3's window holds."""
+
 
 class SB3VecEnv(VecEnv):
     """Drives a `PostProcessingVectorEnv` (``SAME_STEP``, any output) from Stable-Baselines3.
 
     Episodes end as terminated, never as truncated, so that Stable-Baselines3 asks for no value of the terminal
-    observation. The infos stay empty: one dictionary for each of thousands of environments would cost more than the
-    step.
+    observation. The infos are empty but for ``episode`` (return ``r``, length ``l``, seconds since the wrapping ``t``, as
+    Stable-Baselines3's ``Monitor`` tells them), from which ``rollout/ep_rew_mean`` is logged. In each step the last 100
+    environments whose episode ended tell it: Stable-Baselines3 keeps no more (``stats_window_size``), and a dictionary for
+    each of thousands of environments would cost more than the step.
 
     Attributes:
         info: what the vector environment told with the last step, arrays over environments by name.
@@ -38,6 +44,8 @@ class SB3VecEnv(VecEnv):
         self.info: dict[str, Any] = {}
         self._actions: Any = None
         self._infos: list[dict] = [{} for _ in range(env.num_envs)]
+        self._returns, self._lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
+        self._started = time.time()
         self.render_mode = None
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
@@ -45,6 +53,7 @@ class SB3VecEnv(VecEnv):
         """Resets all environments, with the seeds given by `seed`."""
         seeds = [s for s in self._seeds if s is not None]
         observation, _ = self.env.reset(seed=list(self._seeds) if seeds else None)
+        self._returns[:], self._lengths[:] = 0, 0
         self._reset_seeds()
         return _to_numpy(observation)
 
@@ -55,7 +64,22 @@ class SB3VecEnv(VecEnv):
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict]]:
         """Steps with the kept actions."""
         observation, reward, terminated, _, self.info = self.env.step(self._actions)
-        return _to_numpy(observation), _to_numpy(reward), _to_numpy(terminated), self._infos
+        reward, ended = _to_numpy(reward), _to_numpy(terminated)
+        return _to_numpy(observation), reward, ended, self._told(reward, ended)
+
+    def _told(self, reward: np.ndarray, ended: np.ndarray) -> list[dict]:
+        """Returns the infos of a step, those of ended episodes with what Stable-Baselines3 logs of them."""
+        self._returns += reward
+        self._lengths += 1
+        over = ended.nonzero()[0]
+        if not len(over):
+            return self._infos
+        infos, passed, last = self._infos.copy(), round(time.time() - self._started, 6), over[-_TOLD:]
+        rows = zip(last.tolist(), self._returns[last].tolist(), self._lengths[last].tolist(), strict=True)
+        for env, total, length in rows:
+            infos[env] = {"episode": {"r": total, "l": length, "t": passed}}
+        self._returns[over], self._lengths[over] = 0, 0
+        return infos
 
     def close(self) -> None:
         """Closes the environment."""
