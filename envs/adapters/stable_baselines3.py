@@ -15,25 +15,23 @@ from rl_postproc.utils.errors import UserError
 
 from ..vector import PostProcessingVectorEnv
 
-_TOLD = 100
-"""Ended episodes that a step tells of: the ones that Stable-Baselines3's window holds."""
-
 
 class SB3VecEnv(VecEnv):
     """Drives a `PostProcessingVectorEnv` (``SAME_STEP``, any output) from Stable-Baselines3.
 
     Episodes end as terminated, never as truncated, so that Stable-Baselines3 asks for no value of the terminal
     observation. The infos are empty but for ``episode`` (return ``r``, length ``l``, seconds since the wrapping ``t``, as
-    Stable-Baselines3's ``Monitor`` tells them), from which ``rollout/ep_rew_mean`` is logged. In each step the last 100
-    environments whose episode ended tell it: Stable-Baselines3 keeps no more (``stats_window_size``), and a dictionary for
-    each of thousands of environments would cost more than the step.
+    Stable-Baselines3's ``Monitor`` tells them), from which ``rollout/ep_rew_mean`` is logged. In each step the last
+    ``episodes`` of the environments whose episode ended tell it, by default as many as Stable-Baselines3's window
+    (``stats_window_size``) holds. A hundred take about 0.1 ms of a step, which is 5 % of a step of 2048 environments that end
+    all at once; with 0 none are told.
 
     Attributes:
         info: what the vector environment told with the last step, arrays over environments by name.
     """
 
-    def __init__(self, env: PostProcessingVectorEnv):
-        """Wraps the vector environment.
+    def __init__(self, env: PostProcessingVectorEnv, episodes: int = 100):
+        """Wraps the vector environment; ``episodes`` is the most ended episodes that a step tells.
 
         Raises:
             UserError: the environment does not begin the next episode in the same step.
@@ -45,7 +43,7 @@ class SB3VecEnv(VecEnv):
         self._actions: Any = None
         self._infos: list[dict] = [{} for _ in range(env.num_envs)]
         self._returns, self._lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
-        self._started = time.time()
+        self._started, self._episodes = time.time(), episodes
         self.render_mode = None
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
@@ -74,7 +72,8 @@ class SB3VecEnv(VecEnv):
         over = ended.nonzero()[0]
         if not len(over):
             return self._infos
-        infos, passed, last = self._infos.copy(), round(time.time() - self._started, 6), over[-_TOLD:]
+        infos, passed = self._infos.copy(), round(time.time() - self._started, 6)
+        last = over[max(0, len(over) - self._episodes) :]
         rows = zip(last.tolist(), self._returns[last].tolist(), self._lengths[last].tolist(), strict=True)
         for env, total, length in rows:
             infos[env] = {"episode": {"r": total, "l": length, "t": passed}}

@@ -47,6 +47,12 @@ def test_of_many_ended_episodes_the_last_hundred_are_told(task: TuningTask) -> N
     _, reward, _, infos = env.step(env.env.action_space.sample())
     assert [bool(info) for info in infos] == [False] * 30 + [True] * 100
     assert [info["episode"]["r"] for info in infos[30:]] == pytest.approx(reward[30:].tolist())
+    few = SB3VecEnv(env.env, episodes=2)
+    few.reset()
+    assert [bool(info) for info in few.step(env.env.action_space.sample())[3]] == [False] * 128 + [True] * 2
+    none = SB3VecEnv(env.env, episodes=0)
+    none.reset()
+    assert not any(none.step(env.env.action_space.sample())[3])
 
 
 def test_stable_baselines3_logs_the_mean_return(task: TuningTask) -> None:
