@@ -13,6 +13,7 @@ from rl_postproc.metrics.objectives import Linearisation
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError, suggest
 
+from .actions import Actions
 from .rewards import Decided, Reward
 
 Episode = Literal["clip", "pass"]
@@ -49,6 +50,7 @@ class EpisodeBatch:
 
     Attributes:
         items: the items of a pass, int64 ``[n_items]``.
+        actions: the action space, and what actions stand for.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class EpisodeBatch:
         episode: str | None,
         skip_silent: bool = False,
         class_rewards: bool = False,
+        actions: str = "indices",
     ):
         self.reward = Reward.make(reward, "the environment")
         episode = episode or ("pass" if self.reward.pays_at_end else "clip")
@@ -68,6 +71,7 @@ class EpisodeBatch:
         if self.reward.pays_at_end and episode != "pass":
             raise UserError(f"The reward '{self.reward.name}' is paid at the end of a pass; use episode='pass'.")
         self.task, self.num_envs, self.per_class, self.episode = task, num_envs, per_class, episode
+        self.actions = Actions(task, per_class, actions)
         self.linearisation = task.linearisation
         """Where the reward is linearised: this batch's own, at the best constants until an agent moves it."""
         table, device = task.table, task.device
@@ -81,13 +85,13 @@ class EpisodeBatch:
         strides = np.arange(1, self.n_items + 1)
         self._strides = torch.from_numpy(strides[np.gcd(strides, self.n_items) == 1]).to(device)
         zeros = torch.zeros(num_envs, dtype=torch.int64, device=device)
-        self.key, self.time, self.item = zeros.clone(), zeros.clone(), zeros.clone()
+        self.key, self.time, self.item, self.shift = (zeros.clone() for _ in range(4))
         self.waiting = torch.ones(num_envs, dtype=torch.bool, device=device)
         self.totals = self._skipped.repeat(num_envs, 1, 1)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Returns everything that changes from step to step, and where the reward is linearised."""
-        state = {name: getattr(self, name) for name in ("key", "time", "item", "waiting", "totals")}
+        state = {name: getattr(self, name) for name in ("key", "time", "item", "shift", "waiting", "totals")}
         state |= {"scale": self.linearisation.scale, "slope": self.linearisation.slope}
         return {name: value.clone() for name, value in state.items()}
 
@@ -120,7 +124,8 @@ class EpisodeBatch:
         self.item = torch.where(mask, self.item, kept)
 
     def _begin_pass(self, mask: torch.Tensor) -> None:
-        """Sets the counts of the masked environments to those of the items that a pass leaves out."""
+        """Sets the masked environments' counts to those of the items that a pass leaves out, and ends a chosen order."""
+        self.shift = torch.where(mask, 0, self.shift)
         if self._skips:
             self.totals = torch.where(mask[:, None, None], self._skipped, self.totals)
         else:
@@ -128,11 +133,27 @@ class EpisodeBatch:
 
     def _find_items(self) -> None:
         """Sets the item of each environment: an affine walk over a fixed shuffle, drawn anew for each pass."""
+        self.item = self._shuffle[self._places()]
+
+    def _places(self) -> torch.Tensor:
+        """Returns where in the shuffle each environment stands, int64 ``[env]``."""
         n = self.n_items
         draw = _hash(self.key ^ _hash(self.time // n + 1))
         stride = self._strides[(draw >> 32).abs() % len(self._strides)]
         offset = (draw & 0xFFFFFFFF) % n
-        self.item = self._shuffle[(offset + stride * (self.time % n)) % n]
+        return (offset + self.shift + stride * (self.time % n)) % n
+
+    def choose(self, item: int, mask: torch.Tensor) -> None:
+        """Makes an item the next one of the masked environments, which stand at the beginning of an episode.
+
+        Where an episode is a pass, its order is shifted to begin with the item, so that it still visits every item once.
+        Where it is one step, the item takes the place of the one whose turn it was. An item that passes leave out comes in
+        addition.
+        """
+        if self.episode == "pass" and bool(self._visited[item]):
+            place = (self._shuffle == item).nonzero()[0, 0]
+            self.shift = torch.where(mask, (self.shift + place - self._places()) % self.n_items, self.shift)
+        self.item = torch.where(mask, item, self.item)
 
     def clip_and_class(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Returns the clip of each environment and, in the per-class form, the class."""
@@ -144,21 +165,22 @@ class EpisodeBatch:
     def step(self, actions: torch.Tensor) -> StepResult:
         """Decides the current item of each environment with actions int64 ``[env, component]`` and moves on."""
         task, space = self.task, self.task.stack.space
-        n_classes, candidate = task.scores.n_classes, task.candidates(actions, self.per_class)
+        n_classes, candidate = task.scores.n_classes, self.actions.candidates(actions)
         clip, label = self.clip_and_class()
         classes = torch.arange(n_classes, device=clip.device)[None] if label is None else label[:, None]
         cell = clip[:, None] * n_classes + classes
         flat = cell * space.n_candidates + candidate
         counts = torch.stack([column[flat if varies else cell].int() for column, varies in self._columns], 1)
-        # An item that is left out, and decided all the same by choice, is in the totals already.
-        added = counts * self._visited[self.item][:, None, None] if self._skips else counts
+        # An item that is left out, and decided all the same by choice, is in the totals already and no part of the pass.
+        visited = self._visited[self.item] if self._skips else torch.ones_like(self.waiting)
+        added = counts * visited[:, None, None] if self._skips else counts
         if label is None:
             self.totals += added
         else:
             self.totals.scatter_add_(2, label[:, None, None].expand(-1, len(self._columns), 1), added)
         objective = self._objective()
-        self.time += 1
-        pass_over = self.time % self.n_items == 0
+        self.time += visited
+        pass_over = visited & (self.time % self.n_items == 0)
         reward = self.reward(
             Decided(task.metric, counts, label, self.linearisation, objective, pass_over, task.scores.n_clips)
         )

@@ -10,6 +10,7 @@ from rl_postproc.metrics import total_counts
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
+from .actions import ActionForm, Actions
 from .observations import Observation, Observed
 
 
@@ -45,23 +46,33 @@ def observe_all(task: TuningTask, observation: str | dict, per_class: bool = Tru
     return observer(items // scores.n_classes, items % scores.n_classes)
 
 
-def macro_f1_of(task: TuningTask, actions: torch.Tensor, per_class: bool = True) -> float:
-    """Returns the macro F1 of one action for each item, int64 ``[item, component]`` in the order of `observe_all`."""
-    candidates = task.candidates(torch.as_tensor(actions, device=task.device).long(), per_class)
+def macro_f1_of(task: TuningTask, actions: torch.Tensor, per_class: bool = True, form: ActionForm = "indices") -> float:
+    """Returns the macro F1 of one action for each item, int64 ``[item, component]`` in the order of `observe_all`.
+
+    With ``form="candidate"`` they are actions of environments with ``actions="candidate"``, per class ``[item]``.
+    """
+    rows = torch.as_tensor(actions, device=task.device).long()
+    candidates = Actions(task, per_class, form).candidates(rows.reshape(len(rows), -1))
     return task.table.score(candidates.reshape(task.scores.n_clips, task.scores.n_classes)).macro
 
 
-def compare(train: TuningTask, held_out: TuningTask, actions: torch.Tensor, per_class: bool = True) -> dict[str, float]:
+def compare(
+    train: TuningTask,
+    held_out: TuningTask,
+    actions: torch.Tensor,
+    per_class: bool = True,
+    form: ActionForm = "indices",
+) -> dict[str, float]:
     """Returns the macro F1 on held-out clips of a policy's actions, of the best constants, and of the defaults.
 
-    The best constants (``grid search``) are those of the training clips; the defaults are the stack's own, with the
-    default stack no filter and threshold 0.5.
+    Actions are as in `macro_f1_of`. The best constants (``grid search``) are those of the training clips; the defaults
+    are the stack's own, with the default stack no filter and threshold 0.5.
     """
     scores, stack = held_out.scores, held_out.stack
     events = stack.events(scores, stack.space.defaults)
     defaults = held_out.metric.summarise(total_counts(held_out.metric.count(scores.require_references(), events)))
     return {
-        "policy": macro_f1_of(held_out, actions, per_class),
+        "policy": macro_f1_of(held_out, actions, per_class, form),
         "grid search": held_out.table.score(train.best_constants).macro,
         "defaults": defaults.macro,
     }

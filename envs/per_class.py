@@ -16,8 +16,8 @@ class PostProcessingPerClassEnv(PostProcessingEnv):
     step belongs to that step's class alone.
 
     ## Action Space
-    `MultiDiscrete`: the index of the value of each parameter of the stack. Parameters of global scope need the joint
-    environment.
+    `MultiDiscrete`: the index of the value of each parameter of the stack; with `actions="candidate"` it is
+    `Discrete(n_candidates)`. Parameters of global scope need the joint environment.
 
     ## Observation Space
     | name            | space                          | content                                     |
@@ -31,9 +31,11 @@ class PostProcessingPerClassEnv(PostProcessingEnv):
     distinct events that the candidates decode (columns: `rl_postproc.candidates.features.feature_names`), `mask` `[event]` (1
     where there is an event; the number of rows is the most events of any clip and class), and `levels` int64
     `[event, filter, 2]`: with this filter setting the event is decoded at the levels (thresholds) from the first number
-    up to, not including, the second. Candidate `filter * n_levels + level` stands for the action
-    `np.unravel_index(candidate, action_space.nvec)`; its logit in an event-additive policy is the sum of `g(features)` over
-    its events. See `rl_postproc.envs.observations.EventTables`.
+    up to, not including, the second. Candidate `filter * n_levels + level` is the action of `actions="candidate"` and stands
+    for the indices `np.unravel_index(candidate, action_space.nvec)`; its logit in an event-additive policy is the sum of
+    `g(features)` over its events. With `observation={"observation": "events", "max_events": 64}` the space is the same
+    whatever the clips: the 64 events that most candidates decode are shown. See
+    `rl_postproc.envs.observations.events.EventTables`.
 
     ## Rewards
     As in `PostProcessingEnv`, with the counts of the step's class; `linearised_f1` sums over the classes of a clip to the

@@ -13,6 +13,7 @@ from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import Source, TuningTask
 from rl_postproc.utils.errors import UserError, suggest
 
+from .actions import ActionForm
 from .engine import EpisodeBatch, StepResult
 from .observations import Observation, Observed, PreparedObservation
 
@@ -28,7 +29,10 @@ class PostProcessingEnv(gym.Env):
     ## Action Space
     `MultiDiscrete`: for each class in turn the index of the value of each parameter of the stack, in the stack's order;
     parameters of global scope follow once at the end. With the default stack (median filter with 10 kernels, threshold
-    with 50 values) and 10 classes that is `MultiDiscrete([10, 50] * 10)`.
+    with 50 values) and 10 classes that is `MultiDiscrete([10, 50] * 10)`. With `actions="candidate"` each class has one
+    component, the number of its candidate: `MultiDiscrete([500] * 10)`. Candidates are numbered in row-major order, the
+    last parameter changing fastest, so that a policy may weigh whole combinations where libraries draw components
+    independently. Parameters of global scope need `"indices"`.
 
     ## Observation Space
     By the argument `observation`, see `rl_postproc.envs.observations`:
@@ -50,7 +54,8 @@ class PostProcessingEnv(gym.Env):
 
     ## Starting State
     The next clip of the pass; after `reset(seed=...)` the first clip of the order that belongs to the seed.
-    `reset(options={"clip_id": ...})` starts with a clip of choice.
+    `reset(options={"clip_id": ...})` starts with a clip of choice; with `episode="pass"` it begins a pass in which that
+    clip is the first and every other one follows once.
 
     ## Episode End
     With `episode="clip"` (default) every step ends its episode as *terminated*: clips are independent, and nothing is
@@ -66,6 +71,7 @@ class PostProcessingEnv(gym.Env):
       `metric`), a `TuningTask` to share, or None for the simulated data set.
     * `stack`, `metric`: override the config's.
     * `reward`, `episode`, `observation`: names as above; for rewards and observations with settings a mapping.
+    * `actions`: `"indices"` of the values of every parameter (default), or the `"candidate"` of every class.
     * `skip_silent`: leaves out the clips (per class: the clips and classes) for which no candidate of the stack decodes
       anything, so that nothing can be decided there. Their references still count in `macro_f1` and `episode_f1`.
     * `render_mode`: `"ansi"` or `"rgb_array"`.
@@ -94,6 +100,7 @@ class PostProcessingEnv(gym.Env):
         observation: str | dict = "scores",
         render_mode: str | None = None,
         skip_silent: bool = False,
+        actions: ActionForm = "indices",
     ):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise UserError(
@@ -101,11 +108,11 @@ class PostProcessingEnv(gym.Env):
             )
         self.task = TuningTask.build(scores, stack, metric)
         self.render_mode = render_mode
-        self._engine = EpisodeBatch(self.task, 1, self.per_class, reward, episode, skip_silent)
+        self._engine = EpisodeBatch(self.task, 1, self.per_class, reward, episode, skip_silent, actions=actions)
         shown = Observation.make(observation, "the environment")
         self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.observation_space = self._observer.space
-        self.action_space = gym.spaces.MultiDiscrete(self.task.action_sizes(self.per_class))
+        self.action_space = self._engine.actions.space
         self._last: tuple[int, int | None, torch.Tensor] | None = None
         self._seeded = False
 
@@ -136,7 +143,7 @@ class PostProcessingEnv(gym.Env):
             raise gym.error.ResetNeeded("The episode has ended, or none has begun: call reset() before step().")
         clip, label = self._engine.clip_and_class()
         info = self._clip_info()
-        chosen = torch.as_tensor(action.astype(np.int64), device=self.task.device)[None]
+        chosen = torch.as_tensor(action.astype(np.int64), device=self.task.device).reshape(1, -1)
         result = self._engine.step(chosen)
         self._last = int(clip[0]), None if label is None else int(label[0]), chosen
         info |= {name: to_numpy(value[0]) for name, value in counts_of(self.task, result).items()}
@@ -155,7 +162,7 @@ class PostProcessingEnv(gym.Env):
             clip, label = self._engine.clip_and_class()
             return render(self.task, int(clip[0]), None if label is None else int(label[0]), None, self.render_mode)
         clip, label, action = self._last
-        candidate = self.task.candidates(action, self.per_class)[0].cpu()
+        candidate = self._engine.actions.candidates(action)[0].cpu()
         values = self.task.stack.space.values[candidate].expand(self.task.scores.n_classes, -1)
         return render(self.task, clip, label, values, self.render_mode)
 
@@ -215,7 +222,7 @@ def jump(engine: EpisodeBatch, options: dict[str, Any] | None, mask: torch.Tenso
         if name not in scores.classes:
             raise UserError(f"There is no class '{name}'{suggest(str(name), scores.classes)}.")
         item = item * scores.n_classes + scores.classes.index(name)
-    engine.item = torch.where(mask, item, engine.item)
+    engine.choose(item, mask)
 
 
 def to_numpy(observation: Observed, row: int | None = None) -> Any:

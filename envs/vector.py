@@ -16,6 +16,7 @@ from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import Source, TuningTask
 from rl_postproc.utils.errors import UserError, suggest
 
+from .actions import ActionForm
 from .engine import EpisodeBatch, StepResult
 from .observations import Observation, PreparedObservation
 from .post_processing import counts_of, jump, objective_name, random_key, to_numpy, zeros
@@ -50,7 +51,10 @@ class PostProcessingVectorEnv(VectorEnv):
     `macro_f1` are those of the step just taken. With `class_rewards` the joint form tells `class_reward` `[env, class]`, the
     terms whose sum is the reward, where the reward splits by class. Where an episode ended in `SAME_STEP`, `final_obs` and
     `final_info` (with masks) hold what the step gave, and `clip`, `clip_id`, `label`, `class` already tell of the next
-    episode. With torch output there are tensors only: `clip` and `label`, but no `clip_id` and `class`.
+    episode. As in Gymnasium's own vector environments, `final_obs` is an object array `[env]` with the terminal observation
+    of each environment that ended, an array or a dictionary, and None elsewhere; it is zeros, the same object for all.
+    With torch output there are tensors only: `final_obs` is batched as observations are, and there are `clip` and `label`,
+    but no `clip_id` and `class`.
 
     ## Version History
     * v0: initial version.
@@ -74,6 +78,7 @@ class PostProcessingVectorEnv(VectorEnv):
         render_mode: str | None = None,
         skip_silent: bool = False,
         class_rewards: bool = False,
+        actions: ActionForm = "indices",
     ):
         if output not in ("numpy", "torch"):
             raise UserError(f"Unknown output '{output}'; known are numpy, torch.")
@@ -85,15 +90,16 @@ class PostProcessingVectorEnv(VectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = TuningTask.build(scores, stack, metric, device)
         self.num_envs, self.render_mode = num_envs, None
-        self._engine = EpisodeBatch(self.task, num_envs, self.per_class, reward, episode, skip_silent, class_rewards)
+        self._engine = EpisodeBatch(
+            self.task, num_envs, self.per_class, reward, episode, skip_silent, class_rewards, actions
+        )
         shown = Observation.make(observation, "the environment")
         self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.single_observation_space = self._observer.space
         self.output = output
         self._as_numpy = output == "numpy"
-        sizes = self.task.action_sizes(self.per_class)
-        self._sizes = torch.tensor(sizes, device=self.task.device)
-        self.single_action_space = gym.spaces.MultiDiscrete(sizes)
+        self._sizes = torch.tensor(self._engine.actions.sizes, device=self.task.device)
+        self.single_action_space = self._engine.actions.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._clip_ids = np.array(self.task.scores.clip_ids, dtype=object)
@@ -131,7 +137,7 @@ class PostProcessingVectorEnv(VectorEnv):
         return self._observe(self._engine.waiting), self._masked(self._place(*self._engine.clip_and_class()), mask)
 
     def step(self, actions: Any) -> Step:
-        """Steps all environments with actions ``[env, component]`` (numpy or torch).
+        """Steps all environments with actions of the shape of the action space (numpy or torch).
 
         Raises:
             UserError: an action does not lie in the action space.
@@ -156,10 +162,10 @@ class PostProcessingVectorEnv(VectorEnv):
         """Steps only some environments (``DISABLED``); the others keep their state and earn nothing.
 
         Args:
-            actions: ``[chosen environment, component]``.
+            actions: those of the chosen environments, one after another.
             environments: their indices.
         """
-        everyone = np.zeros((self.num_envs, len(self._sizes)), dtype=np.int64)
+        everyone = np.zeros(self.action_space.shape or (), dtype=np.int64)
         everyone[environments] = actions
         acting = torch.zeros(self.num_envs, dtype=torch.bool)
         acting[torch.as_tensor(environments)] = True
@@ -179,7 +185,7 @@ class PostProcessingVectorEnv(VectorEnv):
         info = self._masked(self._place(*following) | self._counts(result), torch.ones_like(ended))
         final = self._masked(self._place(*place) | self._counts(result), ended)
         info |= {"final_info": final, "_final_info": self._out(ended.clone())}
-        info |= {"final_obs": self._terminal(), "_final_obs": self._out(ended.clone())}
+        info |= {"final_obs": self._terminal(ended), "_final_obs": self._out(ended.clone())}
         return self._packed(self._observe(), result, info)
 
     def _step_next(self, actions: torch.Tensor, waiting: torch.Tensor) -> Step:
@@ -222,11 +228,11 @@ class PostProcessingVectorEnv(VectorEnv):
             found = actions.to(self.task.device)
         else:
             found = torch.from_numpy(np.array(actions)).to(self.task.device)
-        shape = (self.num_envs, len(self._sizes))
+        shape = self.action_space.shape or ()
         if found.shape != shape or found.is_floating_point():
             raise UserError(f"Actions must be whole numbers of shape {list(shape)}, not {found.dtype} of shape "
                             f"{list(found.shape)}.")  # fmt: skip
-        found = found.long()
+        found = found.long().reshape(self.num_envs, -1)
         outside = (found < 0) | (found >= self._sizes)
         if bool(outside.any()):
             env = int(outside.any(1).nonzero()[0])
@@ -242,11 +248,13 @@ class PostProcessingVectorEnv(VectorEnv):
                 part[ended] = 0
         return to_numpy(found) if self._as_numpy else found
 
-    def _terminal(self) -> Any:
-        """Returns the terminal observations, zeros; numpy's take no memory until they are written to."""
-        blank = zeros(self.single_observation_space, self.num_envs)
+    def _terminal(self, ended: torch.Tensor) -> Any:
+        """Returns the terminal observations, zeros: in numpy one for all environments that ended."""
         if self._as_numpy:
-            return blank
+            pair = np.array([None, None], dtype=object)  # of an environment that goes on, and of one that ended
+            pair[1] = zeros(self.single_observation_space)
+            return pair[ended.cpu().numpy().astype(np.intp)]
+        blank = zeros(self.single_observation_space, self.num_envs)
         if isinstance(blank, dict):
             return {name: torch.from_numpy(part).to(self.task.device) for name, part in blank.items()}
         return torch.from_numpy(blank).to(self.task.device)

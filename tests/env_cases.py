@@ -42,11 +42,16 @@ def n_steps(name: str) -> int:
 
 
 def assert_same(a: Any, b: Any) -> None:
-    """Compares observations, arrays or tensors, dictionaries included."""
+    """Compares observations, arrays or tensors, dictionaries and arrays of them included."""
     if isinstance(a, dict):
         assert a.keys() == b.keys()
         for key in a:
             assert_same(a[key], b[key])
+    elif isinstance(a, np.ndarray) and a.dtype.hasobject:
+        assert a.shape == b.shape
+        for one, other in zip(a, b, strict=True):
+            assert type(one) is type(other)
+            assert_same(one, other)
     else:
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 

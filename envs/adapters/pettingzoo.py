@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import Source
 from rl_postproc.utils.errors import UserError, suggest
 
+from ..actions import ActionForm, Actions
 from ..observations import Observation, PreparedObservation
 from ..post_processing import PostProcessingEnv, objective_name, to_numpy, zeros
 from ..rewards import Reward
@@ -33,7 +35,8 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
     The class names. All are there until the episode ends, and all decide at once.
 
     ## Action Space
-    `MultiDiscrete` for each agent: the index of the value of each parameter of its class. Parameters of global scope
+    `MultiDiscrete` for each agent: the index of the value of each parameter of its class; with `actions="candidate"`
+    `Discrete(n_candidates)`. Parameters of global scope
     need the joint environment.
 
     ## Observation Space
@@ -66,18 +69,22 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
         observation: str | dict = "summary",
         credit: str = "own",
         render_mode: str | None = None,
+        skip_silent: bool = False,
+        actions: ActionForm = "indices",
     ):
         if credit not in CREDITS:
             raise UserError(f"Unknown credit '{credit}'{suggest(credit, CREDITS)}.")
-        self._env = PostProcessingEnv(scores, stack, metric, reward, episode, "summary", render_mode)
+        self._env = PostProcessingEnv(
+            scores, stack, metric, reward, episode, "summary", render_mode, skip_silent, actions
+        )
         self.task, self.render_mode = self._env.task, render_mode
         self._splits = Reward.make(reward).splits_by_class and credit == "own"
         self._observer = PreparedObservation(Observation.make(observation), self.task, True)
-        sizes = self.task.action_sizes(per_class=True)
+        space = Actions(self.task, True, actions).space
         self.possible_agents = list(self.task.scores.classes)
         self.agents: list[str] = []
         self._observation_spaces = {agent: self._observer.space for agent in self.possible_agents}
-        self._action_spaces = {agent: gym.spaces.MultiDiscrete(sizes) for agent in self.possible_agents}
+        self._action_spaces = {agent: copy.deepcopy(space) for agent in self.possible_agents}
 
     def observation_space(self, agent: str) -> gym.Space:
         """Returns the observation space of an agent."""
@@ -102,7 +109,7 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
         lacking = [agent for agent in self.agents if agent not in actions]
         if lacking:
             raise UserError(f"The agent '{lacking[0]}' has no action; give one for each of {len(self.agents)} agents.")
-        joint = np.concatenate([np.asarray(actions[agent]) for agent in self.possible_agents])
+        joint = np.concatenate([np.atleast_1d(actions[agent]) for agent in self.possible_agents])
         _, reward, ended, _, info = self._env.step(joint)
         agents, rewards = self.agents, self._rewards(reward, info)
         name = objective_name(self.task)

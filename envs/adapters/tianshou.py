@@ -75,7 +75,7 @@ class TianshouVectorEnv(BaseVectorEnv):
         return _rows(observation, ids), _infos(ids)
 
     def step(self, action: Any, id: Any = None) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Steps some or all environments with actions ``[id, component]``."""
+        """Steps some or all environments with actions ``[id, component]``, or ``[id]`` where an action is one candidate."""
         ids = np.asarray(self._wrap_id(id))
         action = action.cpu().numpy() if isinstance(action, torch.Tensor) else np.asarray(action)
         if len(ids) == self.env_num and (ids == np.arange(self.env_num)).all():

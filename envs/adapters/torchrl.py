@@ -25,8 +25,9 @@ class TorchRLEnv(EnvBase):
     """Drives a `PostProcessingVectorEnv` (``output="torch"``, ``autoreset_mode="DISABLED"``) from TorchRL.
 
     The batch size is ``[env]``. Observations lie under ``observation``, those of the ``dict`` observation under their
-    own names. Actions are whole numbers ``[env, component]``. Episodes end as terminated, never as truncated. TorchRL
-    resets the environments that have ended itself. No tensor leaves the device.
+    own names. Actions are whole numbers ``[env, component]``, with ``actions="candidate"`` per class ``[env]``. Episodes
+    end as terminated, never as truncated. TorchRL resets the environments that have ended itself. No tensor leaves the
+    device.
     """
 
     def __init__(self, env: PostProcessingVectorEnv):
@@ -46,9 +47,7 @@ class TorchRLEnv(EnvBase):
         self.observation_spec = Composite(
             {name: _bounded(box, n, device) for name, box in spaces.items()}, shape=n, device=device
         )
-        assert isinstance(env.single_action_space, gym.spaces.MultiDiscrete)
-        sizes = torch.as_tensor(env.single_action_space.nvec, device=device)
-        self.action_spec = MultiCategorical(sizes, shape=torch.Size([*n, len(sizes)]), device=device, dtype=torch.int64)
+        self.action_spec = _actions(env.single_action_space, n, device)
         self.reward_spec = Unbounded(shape=torch.Size([*n, 1]), dtype=torch.float32, device=device)
         flag = Categorical(2, shape=torch.Size([*n, 1]), dtype=torch.bool, device=device)
         self.done_spec = Composite({"done": flag, "terminated": flag.clone()}, shape=n, device=device)
@@ -73,6 +72,14 @@ class TorchRLEnv(EnvBase):
     def _set_seed(self, seed: int | None) -> None:
         """Keeps the seed for the next reset, where environment ``i`` takes ``seed + i``."""
         self._pending_seed = seed
+
+
+def _actions(space: gym.Space, n: torch.Size, device: torch.device) -> Categorical | MultiCategorical:
+    if isinstance(space, gym.spaces.Discrete):
+        return Categorical(int(space.n), shape=n, device=device, dtype=torch.int64)
+    assert isinstance(space, gym.spaces.MultiDiscrete)
+    sizes = torch.as_tensor(space.nvec, device=device)
+    return MultiCategorical(sizes, shape=torch.Size([*n, len(sizes)]), device=device, dtype=torch.int64)
 
 
 def _bounded(box: gym.spaces.Box, n: torch.Size, device: torch.device) -> Bounded:
