@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from stable_baselines3 import PPO
 
+from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import whole_file
 
@@ -42,6 +43,7 @@ def save_checkpoint(
     tensors["starts"] = torch.as_tensor(model._last_episode_starts)
     about = {
         "key": key,
+        "code": code_version(),
         "steps": model.num_timesteps,
         "updates": model._n_updates,
         "curve": curve,
@@ -61,14 +63,15 @@ def load_checkpoint(path: Path, model: PPO, key: str) -> tuple[list[dict[str, fl
         The curve so far and the weights of the best policy.
 
     Raises:
-        UserError: the checkpoint is damaged or belongs to another run.
+        UserError: the checkpoint is damaged, belongs to another run, or was made by other code.
     """
     if not path.is_file():
         return [], {}
     try:
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["about"])
-            known, steps, updates, curve = (about[name] for name in ("key", "steps", "updates", "curve"))
+            names = ("key", "code", "steps", "updates", "curve")
+            known, code, steps, updates, curve = (about[name] for name in names)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"The checkpoint '{path}' is damaged ({error}); delete it to start anew.") from error
@@ -76,6 +79,9 @@ def load_checkpoint(path: Path, model: PPO, key: str) -> tuple[list[dict[str, fl
         raise UserError(
             f"The checkpoint '{path}' belongs to other data or settings; use another run folder or delete it."
         )
+    if code != code_version():
+        raise UserError(f"The checkpoint '{path}' was made by other code ({code}, not {code_version()}), with which alone its "
+                        "run can go on as if it had never stopped; delete it to start anew.")  # fmt: skip
     env = _environment(model)
     model.policy.load_state_dict(_with_prefix(tensors, "policy."))
     optimizer = model.policy.optimizer.state_dict()

@@ -164,6 +164,17 @@ def test_a_checkpoint_of_another_run_is_refused(task: TuningTask, tmp_path: Path
     run(task, "tracks", tmp_path / "run", resume=True)
 
 
+def test_a_checkpoint_of_other_code_is_refused(
+    task: TuningTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(task, "tracks", tmp_path / "run")
+    monkeypatch.setattr("rl_postproc.agents.rl.checkpoint.code_version", lambda: "another")
+    with pytest.raises(
+        UserError, match=r"was made by other code \([0-9a-f]{12}, not another\).*delete it to start anew"
+    ):
+        run(task, "tracks", tmp_path / "run", resume=True)
+
+
 def test_the_run_folder_holds_checkpoints_and_tensorboard_figures_of_every_rollout(
     task: TuningTask, tmp_path: Path
 ) -> None:
