@@ -35,14 +35,25 @@ def argmax_policy(actors: Sequence[Actor], base: EventValueFunction | None, step
     return EventAdditive(NetworkValues(networks, base=base), FeatureGrid(step))
 
 
-def chosen_candidates(policy: Policy, on: TuningTask) -> torch.Tensor:
-    """Returns the candidates that such a policy chooses on a task, int64 ``[clip, class]``."""
+def values_on(value_function: EventValueFunction, on: TuningTask) -> torch.Tensor:
+    """Returns the values of all decoded events of a task, float32 ``[event]``."""
+    return value_function.values(on.decoded, on.event_features, on.decoded.track % on.scores.n_classes)
+
+
+def chosen_candidates(policy: Policy, on: TuningTask, base: torch.Tensor | None = None) -> torch.Tensor:
+    """Returns the candidates that such a policy chooses on a task, int64 ``[clip, class]``.
+
+    Args:
+        policy: of `argmax_policy`.
+        on: the task, with its decoded events and their features at hand.
+        base: values to add to those of the policy, ``[event]``.
+    """
     if isinstance(policy, LearnedEvents | EventAdditive):
         if isinstance(policy, LearnedEvents):
             values = policy.event_values(on.scores, on.decoded)
-        else:  # the task has its features at hand
-            label = on.decoded.track % on.scores.n_classes
-            values = policy.value_function.values(on.decoded, on.event_features, label)
+        else:
+            values = values_on(policy.value_function, on)
+        values = values if base is None else values + base
         return best_candidates(on.decoded, values).reshape(on.scores.n_clips, on.scores.n_classes)
     assert isinstance(policy, TrackPolicy)
     return on.stack.space.candidate(policy.indices(on.scores))

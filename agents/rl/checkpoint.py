@@ -80,8 +80,8 @@ def load_checkpoint(path: Path, model: PPO, key: str) -> tuple[list[dict[str, fl
             f"The checkpoint '{path}' belongs to other data or settings; use another run folder or delete it."
         )
     if code != code_version():
-        raise UserError(f"The checkpoint '{path}' was made by other code ({code}, not {code_version()}), with which alone its "
-                        "run can go on as if it had never stopped; delete it to start anew.")  # fmt: skip
+        raise UserError(f"The checkpoint '{path}' was made by other code ({code}, not {code_version()}), with which alone "
+                        "its run goes on as if it had never stopped; delete it to start anew.")  # fmt: skip
     env = _environment(model)
     model.policy.load_state_dict(_with_prefix(tensors, "policy."))
     optimizer = model.policy.optimizer.state_dict()

@@ -29,7 +29,7 @@ from ..events.policy import EventPolicy
 from ..events.set_policy import EventSetPolicy
 from ..events.silent_classes import keep_silent, without_score
 from ..events.value_functions import EventValueFunction
-from .argmax_policy import argmax_policy, chosen_candidates
+from .argmax_policy import argmax_policy, chosen_candidates, values_on
 from .item_buffer import LeaveOneOutBuffer
 from .item_policy import ItemPolicy
 from .learned_events import LearnedEventActor
@@ -217,8 +217,11 @@ class PPOAgent(Agent):
         each = task.scores.n_classes if self.environment == "joint" else 1
         steps = self.rollouts * model.n_steps * model.n_envs
 
+        # What training adds to stays as it is, and is worked out once.
+        fixed = {id(on): base and values_on(base, on) for on in (task, unseen) if on is not None}
+
         def choose(on: TuningTask) -> torch.Tensor:
-            return chosen_candidates(argmax_policy([actor], base, task.scores.hop), on)
+            return chosen_candidates(argmax_policy([actor], None, task.scores.hop), on, fixed[id(on)])
 
         where = self._checkpoint(folder, task, *seed, limit)
         stage, whole = "member" if limit is None else "refit", steps * each
