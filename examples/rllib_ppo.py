@@ -1,44 +1,62 @@
-"""RLlib: PPO over clips and classes, on the simulated data set.
+"""RLlib: PPO over clips and classes.
 
 RLlib pins an old gymnasium: install it into an environment of its own, with `pip install 'rl-postproc[rllib]'`.
 
-    python examples/rllib_ppo.py --steps 24000
+    python examples/rllib_ppo.py --steps 60000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
 
-import argparse
-
 import ray
 import torch
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
+from rl_postproc.envs import PostProcessingPerClassEnv
 from rl_postproc.envs.adapters.rllib import PER_CLASS, register
-from rl_postproc.envs.evaluation import compare, hold_out, observe_all
+from rl_postproc.envs.evaluation import observe_all
 
-from rl_postproc.task import TuningTask
+
+class Module(TorchRLModule, ValueFunctionAPI):
+    """The shared network as a module of RLlib; ``model_config["state"]`` is what it starts from."""
+
+    def setup(self):
+        self.network = EventPolicy(self.observation_space)
+        self.network.load_state_dict(self.model_config["state"])
+
+    def _forward(self, batch, **kwargs):
+        logits, value = self.network(batch[Columns.OBS])
+        return {Columns.ACTION_DIST_INPUTS: logits, Columns.EMBEDDINGS: value}
+
+    def compute_values(self, batch, embeddings=None):
+        return self.network(batch[Columns.OBS])[1] if embeddings is None else embeddings
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=24_000, help="environment steps")
-    parser.add_argument("--clips", type=int, default=300, help="simulated clips, a fifth of them held out")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = parser_of(__doc__)
+    parser.add_argument("--steps", type=int, default=60_000, help="environment steps")
     args = parser.parse_args()
+    torch.manual_seed(args.seed)
     torch.set_num_threads(1)
 
-    train, held_out = hold_out(TuningTask.build({"data": {"simulated": {"n_clips": args.clips}}}))
+    train, held_out = load_tasks(args)
+    space = PostProcessingPerClassEnv(train, **SETTINGS).observation_space
+    state = EventPolicy(space).standardise(observe_all(train, OBSERVATION)).state_dict()
     register()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     config = (
         PPOConfig()
-        .environment(PER_CLASS, env_config={"scores": train, "observation": "summary"})
+        .environment(PER_CLASS, env_config={"scores": train, **SETTINGS})
         .env_runners(
-            num_env_runners=0, num_envs_per_env_runner=256, gym_env_vectorize_mode="vector_entry_point"
+            num_env_runners=0, num_envs_per_env_runner=1024, gym_env_vectorize_mode="vector_entry_point"
         )
+        .rl_module(rl_module_spec=RLModuleSpec(module_class=Module, model_config={"state": state}))
         .training(
-            train_batch_size=2048, minibatch_size=512, num_epochs=4, lr=1e-3, gamma=0.0, lambda_=0.0,
-            entropy_coeff=0.003, vf_loss_coeff=0.5, grad_clip=0.5,
+            train_batch_size=8192, minibatch_size=512, num_epochs=3, lr=[[0, 1e-3], [args.steps, 0.0]], gamma=0.0,
+            lambda_=0.0, entropy_coeff=1e-3, vf_loss_coeff=0.5, grad_clip=None, clip_param=0.2, use_kl_loss=False,
         )
         .debugging(seed=args.seed)
     )  # fmt: skip
@@ -46,13 +64,7 @@ def main() -> None:
     while algorithm.train()["num_env_steps_sampled_lifetime"] < args.steps:
         pass
 
-    module = algorithm.get_module()
-    with torch.no_grad():
-        logits = module.forward_inference({Columns.OBS: observe_all(held_out, "summary")})[Columns.ACTION_DIST_INPUTS]
-    parts = logits.split(train.action_sizes(per_class=True), -1)
-    found = compare(train, held_out, torch.stack([part.argmax(-1) for part in parts], -1))
-    print("macro F1 on held-out clips: policy {policy:.3f}, grid search {grid search:.3f}, threshold 0.5 {defaults:.3f}"
-          .format(**found))  # fmt: skip
+    report(train, held_out, algorithm.get_module().network)
     algorithm.stop()
     ray.shutdown()
 

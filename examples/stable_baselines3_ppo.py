@@ -1,41 +1,62 @@
-"""Stable-Baselines3: PPO over clips and classes, on the simulated data set.
+"""Stable-Baselines3: PPO over clips and classes.
 
-python examples/stable_baselines3_ppo.py --steps 300000
+python examples/stable_baselines3_ppo.py --steps 60000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
 
-import argparse
-
 import torch
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from rl_postproc.envs import PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.stable_baselines3 import SB3VecEnv
-from rl_postproc.envs.evaluation import compare, hold_out, observe_all
+from rl_postproc.envs.evaluation import observe_all
 from stable_baselines3 import PPO
+from stable_baselines3.common.policies import ActorCriticPolicy
 
-from rl_postproc.task import TuningTask
+
+class Policy(ActorCriticPolicy):
+    """The shared network as a policy of Stable-Baselines3."""
+
+    def _build(self, lr_schedule) -> None:
+        self.network = EventPolicy(self.observation_space)
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    def _judge(self, obs):
+        logits, value = self.network(obs)
+        return self.action_dist.proba_distribution(logits), value
+
+    def forward(self, obs, deterministic: bool = False):
+        policy, value = self._judge(obs)
+        actions = policy.get_actions(deterministic=deterministic)
+        return actions, value, policy.log_prob(actions)
+
+    def evaluate_actions(self, obs, actions):
+        policy, value = self._judge(obs)
+        return value, policy.log_prob(actions), policy.entropy()
+
+    def get_distribution(self, obs):
+        return self._judge(obs)[0]
+
+    def predict_values(self, obs):
+        return self._judge(obs)[1]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300_000, help="environment steps")
-    parser.add_argument("--clips", type=int, default=300, help="simulated clips, a fifth of them held out")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = parser_of(__doc__)
+    parser.add_argument("--steps", type=int, default=60_000, help="environment steps")
     args = parser.parse_args()
     torch.set_num_threads(1)
 
-    train, held_out = hold_out(TuningTask.build({"data": {"simulated": {"n_clips": args.clips}}}))
-    env = SB3VecEnv(PostProcessingPerClassVectorEnv(train, num_envs=1024, observation="summary"))
+    train, held_out = load_tasks(args)
+    env = SB3VecEnv(PostProcessingPerClassVectorEnv(train, num_envs=1024, **SETTINGS))
     model = PPO(
-        "MlpPolicy", env, n_steps=8, batch_size=2048, n_epochs=4, learning_rate=2e-3, gamma=0.0, gae_lambda=0.0,
-        ent_coef=0.003, seed=args.seed, device="cpu",
+        Policy, env, n_steps=8, batch_size=512, n_epochs=3, learning_rate=lambda left: 1e-3 * max(left, 0.0), gamma=0.0,
+        gae_lambda=0.0, ent_coef=1e-3, max_grad_norm=1e9, seed=args.seed, device="cpu",
+        policy_kwargs={"optimizer_class": torch.optim.AdamW},
     )  # fmt: skip
+    model.policy.network.standardise(observe_all(train, OBSERVATION))
     model.learn(args.steps)
-
-    actions, _ = model.predict(observe_all(held_out, "summary").numpy(), deterministic=True)
-    found = compare(train, held_out, torch.as_tensor(actions))
-    print("macro F1 on held-out clips: policy {policy:.3f}, grid search {grid search:.3f}, threshold 0.5 {defaults:.3f}"
-          .format(**found))  # fmt: skip
+    report(train, held_out, model.policy.network)
 
 
 if __name__ == "__main__":

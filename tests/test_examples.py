@@ -21,15 +21,9 @@ TEXTS = (GUIDE, ROOT / "docs" / "extending.md", ROOT / "README.md")
 LIBRARIES = {"stable_baselines3": "rl-postproc", "torchrl": "rl-postproc[torchrl]", "tianshou": "rl-postproc[tianshou]",
              "pettingzoo": "rl-postproc[pettingzoo]", "ray": "rl-postproc[rllib]"}  # fmt: skip
 ADAPTERS = {"rllib": "ray"}
-SMALL = {
-    "cleanrl_ppo": ["--total-timesteps", "100000"],
-    "pettingzoo_reinforce": ["--clips-seen", "5000"],
-    "rllib_ppo": ["--steps", "16000"],
-    "stable_baselines3_ppo": ["--steps", "100000"],
-    "tianshou_ppo": ["--steps", "60000"],
-    "torchrl_ppo": ["--steps", "100000"],
-}
-SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+SHARED = "event_policy"
+"""Module of the examples that is no script."""
+SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != SHARED)
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -74,20 +68,22 @@ def test_the_guide_has_code_for_every_adapter():
     assert shown == adapters
 
 
-def test_the_slow_tests_run_every_example():
-    assert set(SMALL) == set(SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_example_uses_the_shared_network_and_settings(script):
+    code = (ROOT / "examples" / f"{script}.py").read_text(encoding="utf-8")
+    for name in ("EventPolicy", "SETTINGS", "load_tasks", "parser_of", "report"):
+        assert re.search(rf"from {SHARED} import .*\b{name}\b", code)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_example_learns_more_than_threshold_one_half(script):
+def test_the_example_learns_more_than_grid_search(script):
     skip_without_libraries((ROOT / "examples" / f"{script}.py").read_text(encoding="utf-8"))
-    printed = run([f"examples/{script}.py", *SMALL[script]])
+    printed = run([f"examples/{script}.py"])
     found = re.search(r"policy ([\d.]+), grid search ([\d.]+), threshold 0.5 ([\d.]+)", printed)
     assert found, printed
     policy, grid_search, half = (float(number) for number in found.groups())
-    assert policy > half
-    assert grid_search > half
+    assert policy > grid_search > half
 
 
 def test_the_throughput_table_has_a_row_for_every_route():
