@@ -59,7 +59,7 @@ def main() -> None:
     )  # fmt: skip
     algorithm.run_training(
         OnPolicyTrainerParams(
-            training_collector=Collector(algorithm, env, VectorReplayBuffer(8192, 1024, ignore_obs_next=True)),
+            training_collector=Collector(algorithm, env, VectorReplayBuffer(8192, 1024)),
             max_epochs=1, epoch_num_steps=args.steps, collection_step_num_env_steps=8192,
             update_step_num_repetitions=3, batch_size=512, test_step_num_episodes=0, show_progress=False,
         )
