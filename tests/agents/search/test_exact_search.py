@@ -37,10 +37,6 @@ def test_exact_search_finds_the_best_of_all_combinations(average):
         assert quality(found) == pytest.approx(best, abs=1e-12)
 
 
-def _f1(tags: torch.Tensor, truth: torch.Tensor) -> float:
-    return 2 * int((tags & truth).sum()) / max(1, int(tags.sum() + truth.sum()))
-
-
 def test_exact_search_chooses_filters_as_the_grid_does_where_the_grid_has_every_score():
     scores = small_simulation(n_clips=30)
     levels = torch.linspace(0, 1, 21)
