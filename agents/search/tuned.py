@@ -26,7 +26,8 @@ class Tuned(Agent):
     """Settings of another agent, chosen among a few trials on inner held-out clips.
 
     The first trial is the agent as it stands, the others draw different combinations of ``choices`` at random. All are
-    fitted on the same clips and scored, by the objective, on the same others; the best one is then fitted on all clips.
+    fitted on the same clips and scored, by the objective, on the same others; the best one is then fitted on all clips, and
+    its curve follows those of the trials.
     Compared agents that get the same budget differ by what they are, and not by who chose their settings.
     """
 
@@ -74,7 +75,7 @@ class Tuned(Agent):
         last = tried[best].fit(task, seed, share(report, 1 - 1 / parts, 1))
         last.post_processor.about = {"chosen": tried[best].model_dump(mode="json"), "trial": best + 1}
         curve.append({"chosen_trial": best + 1.0, **self._figures(tried[best])})
-        return FitResult(last.post_processor, evaluations + last.evaluations, curve)
+        return FitResult(last.post_processor, evaluations + last.evaluations, curve + last.curve)
 
     def _combinations(self) -> Iterator[Agent]:
         """Yields the agent as it stands, and then with each combination of the choices."""

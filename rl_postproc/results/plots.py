@@ -9,7 +9,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rl_postproc.data.events import Events
@@ -78,36 +80,59 @@ def plot_classes(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1
 
 
 def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], title: str, score: str = "f1") -> Figure:
-    """Draws the macro score on training clips against steps.
+    """Draws the macro score against steps: on clips set aside where an agent watches some, else on training clips.
+
+    Agents that watch clips have their training score beside it, dotted. Of agents with several members the first is drawn.
 
     Args:
         curves: the curves of each agent, one a seed: the line is their mean, the band goes from the least to the greatest.
         title: title of the figure.
         score: name of the score.
     """
-    name = f"train_macro_{score}"
     figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     axes = figure.add_subplot()
+    watched = False
     for agent, runs in curves.items():
-        points = [
-            np.array([(row["steps"], 100 * row[name]) for row in run if {"steps", name} <= set(row)]) for run in runs
-        ]
-        points = [run for run in points if len(run)]
-        if not points:
-            continue
-        # Early stopping and other batches may leave other steps: the band covers what all seeds have reached.
-        steps = np.unique(np.concatenate([run[:, 0] for run in points]))
-        steps = steps[steps <= min(run[-1, 0] for run in points)]
-        values = np.stack([np.interp(steps, *run.T) for run in points])
-        (line,) = axes.plot(steps, values.mean(0), label=agent, linewidth=1.2)
-        if len(points) > 1:
-            axes.fill_between(steps, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+        first = [_first_run(run) for run in runs]
+        held = any(f"held_out_macro_{score}" in row for run in first for row in run)
+        watched |= held
+        line = _plot_score(axes, first, f"{'held_out' if held else 'train'}_macro_{score}", label=agent, linewidth=1.2)
+        if held and line is not None:
+            _plot_score(axes, first, f"train_macro_{score}", color=line.get_color(), linestyle=":", linewidth=0.8)
     axes.set_xlabel("decisions (one clip and one class each)")
-    axes.set_ylabel(f"macro {score_label(score)} on training clips in %")
+    where = "clips set aside (dotted: training clips)" if watched else "training clips"
+    axes.set_ylabel(f"macro {score_label(score)} in %, {where}", fontsize=8 if watched else None)
     axes.set_title(title, loc="left")
     if axes.lines:
         figure.legend(loc="outside right center", frameon=False, fontsize=8)
     return figure
+
+
+def _first_run(rows: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+    """Returns the rows with steps up to where they begin anew, with another member or a refit."""
+    found: list[Mapping[str, float]] = []
+    for row in rows:
+        if "steps" in row:
+            if found and row["steps"] <= found[-1]["steps"]:
+                break
+            found.append(row)
+    return found
+
+
+def _plot_score(axes: Axes, runs: Sequence[Sequence[Mapping[str, float]]], name: str, **style: Any) -> Line2D | None:
+    """Draws the mean over runs of a figure in percent, and a band from the least to the greatest."""
+    points = [np.array([(row["steps"], 100 * row[name]) for row in run if name in row]) for run in runs]
+    points = [run for run in points if len(run)]
+    if not points:
+        return None
+    # Early stopping and other batches may leave other steps: the band covers what all seeds have reached.
+    steps = np.unique(np.concatenate([run[:, 0] for run in points]))
+    steps = steps[steps <= min(run[-1, 0] for run in points)]
+    values = np.stack([np.interp(steps, *run.T) for run in points])
+    (line,) = axes.plot(steps, values.mean(0), **style)
+    if len(points) > 1:
+        axes.fill_between(steps, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+    return line
 
 
 def plot_clip(

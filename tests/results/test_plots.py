@@ -24,5 +24,16 @@ def test_curves_are_the_mean_over_seeds_within_the_band_that_all_of_them_have_re
     assert {(0, 20), (0, 40), (10, 40), (10, 50), (20, 60)} <= corners
 
 
+def test_where_clips_are_watched_their_curve_is_drawn_with_that_of_training_beside_it() -> None:
+    rows = [{"steps": s, "train_macro_f1": a, "held_out_macro_f1": b} for s, a, b in ((0, 0.1, 0.2), (5, 0.5, 0.3))]
+    again = [{"steps": 0.0, "train_macro_f1": 0.9}, {"steps": 5.0, "train_macro_f1": 0.9}]
+    axes = plot_curves({"ppo": [rows + again], "other": [curve((0, 0.1), (5, 0.2))]}, "title").axes[0]
+    drawn = [
+        (list(line.get_xdata()), np.round(line.get_ydata(), 9).tolist(), line.get_linestyle()) for line in axes.lines
+    ]
+    assert drawn == [([0, 5], [20, 30], "-"), ([0, 5], [10, 50], ":"), ([0, 5], [10, 20], "-")]
+    assert "set aside" in axes.get_ylabel()
+
+
 def test_a_figure_without_curves_has_no_lines() -> None:
     assert not plot_curves({"default": [[]]}, "title").axes[0].lines

@@ -172,16 +172,28 @@ def test_settings_that_do_not_go_together_are_refused(task: TuningTask) -> None:
         agent("joint").fit(shared, 0)
 
 
-@pytest.mark.parametrize("name", ["desed_policies.yaml", "desed_ablations.yaml"])
+def quickened(item: str | dict[str, Any]) -> dict[str, Any]:
+    """Returns an agent of a config with its name, and small values of the settings that make it slow."""
+    own = {"agent": item} if isinstance(item, str) else dict(item)
+    if own["agent"] == "tuned":
+        of = {key: value for key, value in quickened(own["of"]).items() if key != "name"}
+        return {**own, "of": of, "trials": 2}
+    small = {
+        "ppo": {**AGENTS["features_on_values"], "policy": "events", "start": "nothing"},
+        "exact_gradient": AGENTS["exact"],
+        "event_value": AGENTS["boosted"],
+        "event_set": AGENTS["set"],
+    }.get(own["agent"], {})
+    least = {"ppo": {"rollouts": 2, "visits": min(own.get("visits", 4), 4)}, "exact_gradient": {"epochs": 2}}
+    return {**small, **own, **least.get(own["agent"], {}), "name": own.get("name", own["agent"])}
+
+
+@pytest.mark.parametrize(
+    "name", ["desed_policies.yaml", "desed_sets.yaml", "desed_curves.yaml", "desed_ablations.yaml"]
+)
 def test_the_published_configs_run_on_a_small_simulated_set(name: str, tmp_path: Path) -> None:
     config = load_config(BenchmarkConfig, ROOT / "configs" / name)
-    quick = {**AGENTS["features_on_values"], "policy": "events", "start": "nothing", "rollouts": 2}
-    agents = []
-    for item in config.agents:
-        own = {"agent": item} if isinstance(item, str) else dict(item)
-        few = quick if own["agent"] == "ppo" else AGENTS["exact"] if own["agent"] == "exact_gradient" else {}
-        few = AGENTS["boosted"] if own["agent"] == "event_value" else few
-        agents.append({**few, **own, "name": own.get("name", own["agent"])})
+    agents = [quickened(item) for item in config.agents]
     scores = small_task(24).scores
     settings = {"agents": agents, "folds": 2, "stack": small_task(2).stack.to_config()}
     told: list[float] = []
