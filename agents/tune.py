@@ -66,7 +66,13 @@ def tune(
 
 def about(agent: Agent, seed: int, task: TuningTask) -> dict[str, Any]:
     """Returns how a post-processor came to be, as its file tells."""
-    return {"agent": agent.model_dump(mode="json"), "seed": seed, "n_clips": task.scores.n_clips}
+    return {
+        "agent": agent.model_dump(mode="json"),
+        "seed": seed,
+        "n_clips": task.scores.n_clips,
+        "metric": task.metric.model_dump(mode="json"),
+        "objective": task.objective.model_dump(mode="json"),
+    }
 
 
 def _built_agent(agent: str | Agent, settings: dict[str, Any]) -> Agent:

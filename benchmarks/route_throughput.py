@@ -197,7 +197,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore")
-    task = TuningTask.build(device=args.device)
+    task = TuningTask.build("simulated", device=args.device)
     print(f"| route ({args.num_envs} environments, {args.device}) | steps per second |\n|---|---:|")
     for name, figure in measure(task, args.num_envs, args.seconds):
         print(f"| {name} | {figure} |", flush=True)

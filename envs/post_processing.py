@@ -68,7 +68,7 @@ class PostProcessingEnv(gym.Env):
 
     ## Arguments
     * `scores`: a `ScoreSet` with references, the path of a YAML config, a mapping with its keys (`data`, `stack`,
-      `metric`), a `TuningTask` to share, or None for the simulated data set.
+      `metric`), a `TuningTask` to share, or `"simulated"` for the built-in simulated data set. They must be given.
     * `stack`, `metric`: override the config's.
     * `reward`, `episode`, `observation`: names as above; for rewards and observations with settings a mapping.
     * `actions`: `"indices"` of the values of every parameter (default), or the `"candidate"` of every class.

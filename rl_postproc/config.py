@@ -28,6 +28,10 @@ from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.plugins import load_plugins
 
 DATA_VARIABLE = "RL_POSTPROC_DATA"
+SIMULATED = "simulated"
+"""What stands for the built-in simulated data set where scores are asked for."""
+NO_DATA = ("No data are named. Give scores: --scores on the command line, data.scores in a config, or a ScoreSet; or ask for "
+           "the simulated data set: --set data.simulated={}, or scores='simulated'.")  # fmt: skip
 
 
 class DataConfig(BaseModel):
@@ -94,7 +98,7 @@ class TaskConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: DataConfig = Field(default_factory=lambda: DataConfig.model_validate({"simulated": {}}))
+    data: DataConfig | None = Field(default=None, description="files of scores, or settings of the simulated data set")
     stack: list[dict[str, Any]] = Field(default_factory=lambda: Stack.default().to_config())
     metric: SerializeAsAny[Metric] = Field(default_factory=EventBased)
     objective: SerializeAsAny[Objective] = Field(default_factory=Macro)
@@ -129,7 +133,13 @@ class TaskConfig(BaseModel):
         return _as_value_error(lambda: Objective.make(value)) if isinstance(value, dict | str) else value
 
     def load_data(self) -> ScoreSet:
-        """Reads or simulates the score set."""
+        """Reads or simulates the score set.
+
+        Raises:
+            UserError: the config names no data, or data that cannot be used.
+        """
+        if self.data is None:
+            raise UserError(NO_DATA)
         return self.data.load(self._base)
 
     def build_stack(self) -> Stack:

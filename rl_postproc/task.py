@@ -11,7 +11,7 @@ import torch
 
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features
-from rl_postproc.config import TaskConfig, load_config
+from rl_postproc.config import SIMULATED, TaskConfig, load_config
 from rl_postproc.counts.grid import sweep
 from rl_postproc.counts.table import CountTable
 from rl_postproc.data.scores import ScoreSet
@@ -22,7 +22,7 @@ from rl_postproc.utils.checked import build
 from rl_postproc.utils.errors import UserError
 
 Source = Any
-"""A `TuningTask`, a `ScoreSet`, the path of a YAML config, a mapping with its keys, or None for the simulated data set."""
+"""A `TuningTask`, a `ScoreSet`, the path of a YAML config, a mapping with its keys, or ``"simulated"``."""
 
 
 class TuningTask:
@@ -62,18 +62,18 @@ class TuningTask:
         device: str | torch.device | None = None,
         objective: Objective | str | dict | None = None,
     ) -> TuningTask:
-        """Builds the task from a score set, a config file or mapping (see `TaskConfig`), or the simulated data set.
+        """Builds the task from a score set, a config file or mapping (see `TaskConfig`), or ``"simulated"``.
 
         Args:
             scores: a `TuningTask` (used as it is), a `ScoreSet`, the path of a YAML config, a mapping with the keys of
-                `TaskConfig`, or None for the simulated data set.
+                `TaskConfig`, or ``"simulated"`` for the built-in simulated data set.
             stack: a `Stack` or its list form; None takes the config's, or the default.
             metric: a metric, its name or its mapping; None takes the config's, or DCASE's collars.
             device: where the table lives and the environment runs; None leaves it where the scores are.
             objective: an objective, its name or its mapping; None takes the config's, or the mean over classes.
 
         Raises:
-            UserError: the config or data cannot be used.
+            UserError: there are no data, or the config or the data cannot be used.
         """
         if device is not None:
             device = _device(device)
@@ -86,10 +86,15 @@ class TuningTask:
             own = objective if isinstance(objective, Objective) else Objective.make(objective, "objective")
             return cls(moved.scores, moved.stack, moved.metric, lambda: moved.table, own)
         config = TaskConfig()
-        if isinstance(scores, str | Path):
+        if isinstance(scores, str) and scores == SIMULATED:
+            config = build(TaskConfig, {"data": {SIMULATED: {}}}, "scores")
+        elif isinstance(scores, str | Path):
             config = load_config(TaskConfig, scores)
         elif isinstance(scores, dict):
             config = build(TaskConfig, scores, "scores")
+        elif scores is not None and not isinstance(scores, ScoreSet):
+            raise UserError(f"Scores cannot be {_called(scores)}; make a ScoreSet of arrays with ScoreSet.from_arrays, which "
+                            "asks for what they lack (clip names, frame length, classes, references).")  # fmt: skip
         score_set = scores if isinstance(scores, ScoreSet) else config.load_data()
         if stack is None:
             stack = config.build_stack()
@@ -193,6 +198,13 @@ class TuningTask:
         index[..., local] = actions[:, :split].reshape(len(actions), n_classes, len(local))
         index[..., shared] = actions[:, None, split:]
         return space.candidate(index)
+
+
+def _called(value: Any) -> str:
+    """Returns what a value is, for a message."""
+    kind = type(value)
+    shape = f" of shape {list(value.shape)}" if hasattr(value, "shape") else ""
+    return f"of type {kind.__module__}.{kind.__qualname__}{shape}".replace("builtins.", "")
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rl_postproc.config import DataConfig, TaskConfig
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.seeds import MOST_SEED
 
 from ..base import Agent, make_agent
+
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 
 class Published(BaseModel):
@@ -37,8 +41,23 @@ class BenchmarkConfig(TaskConfig):
     )
     published: Published | None = None
     folds: int = Field(default=5, ge=2)
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     baseline: str = Field(default="grid_search", description="agent that the others' gains are measured against")
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, value: list[int]) -> list[int]:
+        twice = [seed for i, seed in enumerate(value) if seed in value[:i]]
+        if twice:
+            raise ValueError(f"the seed {twice[0]} stands there twice; a seed always gives the same result")
+        return value
+
+    @model_validator(mode="after")
+    def _baseline_is_there(self) -> BenchmarkConfig:
+        names = list(named_agents(self.agents))
+        if self.baseline not in (*names, "grid_search"):
+            raise ValueError(f"the baseline '{self.baseline}' is not among the agents ({', '.join(names)})")
+        return self
 
     @field_validator("agents")
     @classmethod
@@ -60,6 +79,9 @@ def named_agents(settings: list[str | dict[str, Any]]) -> dict[str, Agent]:
     for item in settings:
         own = {"agent": item} if isinstance(item, str) else dict(item)
         name = own.pop("name", own.get("agent"))
+        if not re.fullmatch(r"[\w+-][\w .+-]*", str(name)):
+            raise UserError(f"An agent cannot be called '{name}', since its results go to a folder of that name; use "
+                            "letters, digits, spaces, and . _ + -.")  # fmt: skip
         if name in found:
             raise UserError(f"Two agents are called '{name}'; give one of them another 'name'.")
         found[str(name)] = make_agent(own)

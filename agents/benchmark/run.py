@@ -101,7 +101,8 @@ def run_benchmark(
             counts[name].append(pooled)
             rows.append({"agent": name, "seed": seed, **row})
             curves.setdefault(name, []).append(curve)
-    results = {"title": config.title, "folds": n_folds, "n_clips": scores.n_clips, "score": task.metric.score_name}
+    results = {"title": config.title, "folds": n_folds, "n_clips": scores.n_clips, "score": task.metric.score_name,
+               "simulated": config.data is not None and config.data.simulated is not None}  # fmt: skip
     results["code"] = sorted({version for versions in makers.values() for version in versions})
     older = {name: sum(version != code_version() for version in versions) for name, versions in makers.items()}
     if any(older.values()):

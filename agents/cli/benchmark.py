@@ -72,17 +72,17 @@ def benchmark(
     Metric, objective and stack are the config's: `--set metric.t_collar=0.1`, `--set stack.0.kernel=[0,0.3]`.
     """
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
-    extra: dict[str, Any] = {"seeds": integers(seeds, "--seeds")} if seeds else {}
+    extra: dict[str, Any] = {"seeds": integers(seeds, "--seeds")} if seeds is not None else {}
     if folds is not None:
         extra["folds"] = folds
     data = options.section()
     if data:
         extra["data"] = data
     loaded = benchmark_config(config, setting, plugin, extra)
-    if agents:
+    if agents is not None:
         from ..benchmark.config import choose_agents
 
-        loaded = choose_agents(loaded, names_in(agents))
+        loaded = choose_agents(loaded, names_in(agents, "--agents"))
     compare(loaded, out, threads, fresh)
 
 
@@ -105,7 +105,8 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:
         how = f"scored on {results['n_evaluation_clips']} others"
-    title = f"{config.title}: {results['n_clips']} clips, {how}, in percent"
+    kind = "simulated clips" if results["simulated"] else "clips"
+    title = f"{config.title}: {results['n_clips']} {kind}, {how}, in percent"
     console.print(agents_table(results, title))
     for note in filter(None, (intervals_note(results), code_note(results))):
         console.print(note)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from rl_postproc.utils.errors import UserError
 from .inputs import DataOptions, chosen_metric, names_in, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Scores, Settings
 from .output import certificate, console
+
+if TYPE_CHECKING:
+    from rl_postproc.metrics import Metric
 
 
 def evaluate(
@@ -24,7 +27,10 @@ def evaluate(
     format_option: FormatOptions = None,
     hop: Hop = None,
     classes: Classes = None,
-    metric: Annotated[str, typer.Option(help="What is counted, see `rl-postproc list metrics`.")] = "event_based",
+    metric: Annotated[
+        str | None,
+        typer.Option(help="What is counted, see `rl-postproc list metrics`; else the run's, or event_based."),
+    ] = None,
     t_collar: Annotated[float | None, typer.Option(help="Collar in seconds (event_based; 0.2 unless given).")] = None,
     percentage_of_length: Annotated[
         float | None,
@@ -38,6 +44,8 @@ def evaluate(
 
     `rl-postproc evaluate events.tsv --references REFERENCES.tsv`
 
+    A run folder is scored by the metric that it was tuned for, unless another is given.
+
     For event-based F1 the oracle is sed_eval. Settings of other metrics go with --set metric.KEY=VALUE.
     """
     from rl_postproc.formats import read_event_pair
@@ -47,24 +55,31 @@ def evaluate(
 
     with_plugins({}, plugin, None)
     collars = {"t_collar": t_collar, "percentage_of_length": percentage_of_length}
-    chosen = chosen_metric(metric, setting, collars)
     if events.is_dir():
         from rl_postproc.pipeline.postprocessor import with_classes
 
         if scores is None:
             raise UserError(f"'{events}' is a run folder; give --scores with the scores to apply it to.")
         processor = PostProcessor.load(events)
+        chosen = chosen_metric(metric, setting, collars, processor.about.get("metric"))
         options = DataOptions(scores, references, durations, format, format_option, hop, classes)
         score_set = with_classes(options.read(), processor.classes)
         expected, found = score_set.require_references(), processor.apply(score_set)
     else:
-        if scores is not None or format_option or hop is not None:
-            raise UserError(f"'{events}' holds events, so scores are not needed; leave out --scores, --format-option "
-                            "and --hop, or give the run folder of `train` to apply.")  # fmt: skip
-        expected, found = read_event_pair(events, references, durations, names_in(classes) if classes else None)
+        if scores is not None or format_option or hop is not None or format != "auto":
+            raise UserError(f"'{events}' holds events, so scores are not needed; leave out --scores, --format, "
+                            "--format-option and --hop, or give the run folder of `train` to apply.")  # fmt: skip
+        chosen, names = chosen_metric(metric, setting, collars), names_in(classes, "--classes") if classes else None
+        expected, found = read_event_pair(events, references, durations, names)
     figures = certify.evaluate(expected, found, chosen)
     if as_json:
         print(json.dumps(figures.to_json()))
     else:
         console.print(classes_table(figures, str(events)))
-        console.print(f"The figures are {certificate(figures.certified_by)}.")
+        console.print(f"Metric: {_described(chosen)}. The figures are {certificate(figures.certified_by)}.")
+
+
+def _described(metric: Metric) -> str:
+    """Returns a metric's name and settings, as its config has them."""
+    settings = ", ".join(f"{key} {value}" for key, value in metric.model_dump(exclude={"metric"}).items())
+    return f"{metric.metric} ({settings})" if settings else metric.metric

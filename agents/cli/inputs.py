@@ -39,14 +39,15 @@ class DataOptions:
         if self.scores is None:
             if self.references or self.durations:
                 raise UserError("--references and --durations describe the clips of --scores; give --scores too.")
-            if self.format_options or self.format != "auto" or self.hop is not None or self.classes or self.subset:
+            given = self.hop is not None or self.classes is not None or self.subset
+            if given or self.format_options or self.format != "auto":
                 raise UserError("--format, --format-option, --hop, --classes and --subset describe --scores; give "
                                 "--scores too, or put them into the config's data.")  # fmt: skip
             return {}
         files = {"scores": self.scores, "references": self.references, "durations": self.durations}
         data: dict[str, Any] = {key: str(path.resolve()) for key, path in files.items() if path is not None}
-        if self.classes:
-            data["classes"] = names_in(self.classes)
+        if self.classes is not None:
+            data["classes"] = names_in(self.classes, "--classes")
         if self.hop is not None:
             data["hop"] = self.hop
         if self.subset:
@@ -131,12 +132,19 @@ def with_plugins(values: dict[str, Any], plugins: list[str] | None, base: Path |
     return {**values, "plugins": list(dict.fromkeys(names))}
 
 
-def chosen_metric(name: str, settings: list[str] | None, collars: dict[str, float | None]) -> Metric:
-    """Builds the metric of `evaluate` from its name, ``metric.KEY=VALUE`` settings, and the options that are collars."""
+def chosen_metric(
+    name: str | None, settings: list[str] | None, collars: dict[str, float | None], run: dict[str, Any] | None = None
+) -> Metric:
+    """Builds the metric of `evaluate` from its name, ``metric.KEY=VALUE`` settings, and the options that are collars.
+
+    They change the metric that a run was tuned for, if it tells one and none or the same is named.
+    """
     from rl_postproc.config import override
     from rl_postproc.metrics import Metric
 
-    values = override({"metric": {"metric": name}}, settings or [])
+    known = run or {"metric": "event_based"}
+    start = dict(known) if name in (None, known["metric"]) else {"metric": name}
+    values = override({"metric": start}, settings or [])
     for key in values:
         if key != "metric" or not isinstance(values[key], dict):
             raise UserError(f"The settings here are --set metric.KEY=VALUE, but got '{key}'.")
@@ -160,9 +168,16 @@ def assignments(texts: list[str], option: str) -> dict[str, Any]:
     return found
 
 
-def names_in(text: str) -> list[str]:
-    """Returns the names that an option lists, separated by commas."""
-    return [name.strip() for name in text.split(",")]
+def names_in(text: str, option: str) -> list[str]:
+    """Returns the names that an option lists, separated by commas.
+
+    Raises:
+        UserError: one is empty.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if "" in names:
+        raise UserError(f"{option} lists names separated by commas, and one of them is empty in '{text}'.")
+    return names
 
 
 def integers(text: str, option: str) -> list[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.utils.seeds import MOST_SEED
 
 from .inputs import COMMAND_LINE, DataOptions, with_plugins
 from .options import (
@@ -45,7 +46,7 @@ def train(
     subset: Subset = False,
     metric: Annotated[str | None, typer.Option(help="What is counted, see `rl-postproc list metrics`.")] = None,
     objective: Annotated[str | None, typer.Option(help="What is maximised, see `rl-postproc list objectives`.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same post-processor.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same post-processor.")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in the run folder (ppo).")
     ] = False,

@@ -73,7 +73,11 @@ def test_parts_are_taken_in_every_form() -> None:
         tune(scores, GridSearch(), stack=Stack.from_config(STACK), metric=EventBased(t_collar=0.4)),
         tune(scores, "grid_search", stack=STACK, metric={"metric": "event_based", "t_collar": 0.4}, objective="macro"),
         tune(TuningTask.build(scores, STACK, EventBased(t_collar=0.4)), "grid_search", objective=Macro()),
-        tune({"data": {"simulated": {"n_clips": 8}}, "stack": STACK}, "grid_search", objective={"objective": "macro"}),
+        tune(
+            {"data": {"simulated": {"n_clips": 8}}, "stack": STACK, "metric": {"t_collar": 0.4}},
+            "grid_search",
+            objective={"objective": "macro"},
+        ),
     ):
         assert isinstance(best, PostProcessor)
         assert best.about == expected
