@@ -11,10 +11,11 @@ from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
 
 from ..base import FitResult, ProgressCallback, fit_best_constants, silent
-from .fit_value import ValueSettings, fit_value
+from .fit_value import fit_value
 from .policy import EventAdditive
 from .set_policy import EventSetPolicy
 from .silent_classes import without_score
+from .value_models import ValueSettings
 
 
 class EventSet(ValueSettings):

@@ -14,10 +14,11 @@ from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
 
 from ..base import FitResult, ProgressCallback, fit_best_constants, silent
-from .fit_value import ValueSettings, fit_value
+from .fit_value import fit_value
 from .policy import EventAdditive
 from .silent_classes import keep_silent
 from .value_functions import EventValueFunction
+from .value_models import ValueSettings
 
 
 class EventValue(ValueSettings):

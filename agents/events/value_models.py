@@ -1,0 +1,102 @@
+"""The models that learn P(event matches a reference) from features and match labels: gradient boosting, a small network."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from rl_postproc.task import TuningTask
+
+from ..base import Agent
+from .checks import check_events
+from .network import EventNetwork
+from .value_functions import BoostedValues, require_lightgbm, with_class_column
+
+
+class ValueSettings(Agent, ABC):
+    """Settings of agents that learn the value of decoded events from match labels."""
+
+    model: Literal["boosted", "network", "both"] = Field(
+        default="boosted", description="gradient boosting (LightGBM), a small network, or the mean of the two"
+    )
+    models: int = Field(default=1, ge=1, description="models of different seeds, averaged")
+    inner_folds: int = Field(default=4, ge=2, description="parts of the clips, each judged by models of the others")
+    rounds: int = Field(default=150, ge=1, description="boosting rounds; the network takes a fifteenth of it as epochs")
+    learning_rate: float = Field(default=0.05, gt=0, description="of boosting")
+    leaves: int = Field(default=31, ge=2, description="of a tree")
+    hidden: int = Field(default=64, ge=1, description="units of a hidden layer of the network")
+    fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
+
+    def check(self, task: TuningTask) -> None:
+        """Needs a metric of events, frames, and no parameter that all classes share."""
+        check_events(self, task)
+
+
+Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def fit_boosted(
+    features: torch.Tensor,
+    label: torch.Tensor,
+    matches: torch.Tensor,
+    settings: ValueSettings,
+    seed: int,
+    n_classes: int,
+) -> tuple[str, Predict]:
+    """Fits LightGBM to P(match) and returns its text form."""
+    lightgbm = require_lightgbm()
+    parameters = {
+        "objective": "binary",
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": 50,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 5.0,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": torch.get_num_threads(),
+        "verbose": -1,
+    }
+    rows = with_class_column(features, label)
+    data = lightgbm.Dataset(rows, matches.numpy().astype(int), categorical_feature=[rows.shape[1] - 1])
+    text = lightgbm.train(parameters, data, settings.rounds).model_to_string()
+    values = BoostedValues([text], torch.zeros(n_classes))
+    return text, values.probabilities
+
+
+def fit_network(
+    features: torch.Tensor,
+    label: torch.Tensor,
+    matches: torch.Tensor,
+    settings: ValueSettings,
+    seed: int,
+    n_classes: int,
+) -> tuple[EventNetwork, Predict]:
+    """Fits a small network to P(match)."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = EventNetwork(features.shape[1], n_classes, settings.hidden, dropout=0.2)
+        network.standardise(features)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
+        epochs = max(1, settings.rounds // 15)
+        batches = max(1, len(features) // 1024)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * batches)
+        for _ in range(epochs):
+            order = torch.randperm(len(features), generator=generator)
+            for part in order.tensor_split(batches):
+                logits = network(features[part], label[part])
+                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, matches[part].float())
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+    network.eval().requires_grad_(False)
+    return network, lambda x, k: network(x, k).sigmoid()
