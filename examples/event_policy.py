@@ -57,12 +57,12 @@ class EventPolicy(nn.Module):
         x = torch.cat([x, observations["class"][item]], 1)
         outputs = torch.cat([self.actor(x) / self.temperature, self.critic(x)], 1)
         # What changes from level to level, summed up along the levels: no table of events and candidates is made.
-        filters = torch.arange(self.n_filters, device=x.device)
-        row = (item[:, None] * self.n_filters + filters) * (self.n_levels + 1)
         low, high = observations["levels"][mask].long().unbind(-1)
-        spread = outputs[:, None].expand(-1, self.n_filters, -1).flatten(0, 1)
+        event, kernel = (low < high).nonzero(as_tuple=True)
+        row = (item[event] * self.n_filters + kernel) * (self.n_levels + 1)
+        spread = outputs[event]
         change = x.new_zeros(n * self.n_filters * (self.n_levels + 1), 2)
-        change = change.index_add(0, (row + low).flatten(), spread).index_add(0, (row + high).flatten(), -spread)
+        change = change.index_add(0, row + low[event, kernel], spread).index_add(0, row + high[event, kernel], -spread)
         sums = change.reshape(n, self.n_filters, -1, 2)[:, :, :-1].cumsum(2).flatten(1, 2)
         logits, returns = sums.unbind(-1)
         value = (logits.detach().softmax(1) * returns).sum(1) + self.offset(observations["class"])[:, 0]
