@@ -1,13 +1,13 @@
 """PettingZoo: one agent a class, all with the same network, trained by REINFORCE with a baseline for each class.
 
-python examples/pettingzoo_reinforce.py --clips-seen 8000 [--config configs/desed_validation.yaml]
+python examples/pettingzoo_reinforce.py --clips-seen 12000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
+from event_policy import LEARNING_RATE, OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from rl_postproc.envs.adapters.pettingzoo import PostProcessingParallelEnv
 from rl_postproc.envs.evaluation import observe_all
 from torch.distributions import Categorical
@@ -15,7 +15,7 @@ from torch.distributions import Categorical
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--clips-seen", type=int, default=8_000, help="steps of the game, in each of which all decide")
+    parser.add_argument("--clips-seen", type=int, default=12_000, help="steps of the game, in each of which all decide")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
@@ -24,12 +24,12 @@ def main() -> None:
     env = PostProcessingParallelEnv(train, **SETTINGS)
     agents = env.possible_agents
     network = EventPolicy(env.observation_space(agents[0])).standardise(observe_all(train, OBSERVATION))
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
 
     batch, first = 20, args.seed
     n_updates = max(1, args.clips_seen // batch)
     for update in range(n_updates):
-        optimizer.param_groups[0]["lr"] = 2e-3 * (1 - update / n_updates)
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - update / n_updates)
         seen, chosen, rewards = [], [], []
         for _ in range(batch):
             observations, _ = env.reset(seed=first)
