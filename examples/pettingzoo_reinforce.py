@@ -1,6 +1,6 @@
 """PettingZoo: one agent a class, all with the same network, trained by REINFORCE with a baseline for each class.
 
-python examples/pettingzoo_reinforce.py --clips-seen 12000 [--config configs/desed_validation.yaml]
+python examples/pettingzoo_reinforce.py --clips-seen 8000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.distributions import Categorical
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--clips-seen", type=int, default=12_000, help="steps of the game, in each of which all decide")
+    parser.add_argument("--clips-seen", type=int, default=8_000, help="steps of the game, in each of which all decide")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
@@ -23,7 +23,7 @@ def main() -> None:
     train, held_out = load_tasks(args)
     env = PostProcessingParallelEnv(train, **SETTINGS)
     agents = env.possible_agents
-    network = EventPolicy(env.observation_space(agents[0])).standardise(observe_all(train, OBSERVATION))
+    network = EventPolicy(env.observation_space(agents[0]), temperature=0.3).standardise(observe_all(train, OBSERVATION))
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
 
     batch, first = 20, args.seed

@@ -2,7 +2,7 @@
 
 RLlib pins an old gymnasium: install it into an environment of its own, with `pip install 'rl-postproc[rllib]'`.
 
-    python examples/rllib_ppo.py --steps 120000 [--config configs/desed_validation.yaml]
+    python examples/rllib_ppo.py --steps 60000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Module(TorchRLModule, ValueFunctionAPI):
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS, help="environment steps")
+    parser.add_argument("--steps", type=int, default=STEPS // 2, help="environment steps")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)

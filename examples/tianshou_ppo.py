@@ -1,6 +1,6 @@
 """Tianshou 2: PPO over clips and classes.
 
-python examples/tianshou_ppo.py --steps 120000 [--config configs/desed_validation.yaml]
+python examples/tianshou_ppo.py --steps 60000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Judge(nn.Module):
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS, help="environment steps")
+    parser.add_argument("--steps", type=int, default=STEPS // 2, help="environment steps")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     np.random.seed(args.seed)  # noqa: NPY002 - Tianshou's batches are drawn from numpy's global generator
