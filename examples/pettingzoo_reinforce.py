@@ -23,7 +23,9 @@ def main() -> None:
     train, held_out = load_tasks(args)
     env = PostProcessingParallelEnv(train, **SETTINGS)
     agents = env.possible_agents
-    network = EventPolicy(env.observation_space(agents[0]), temperature=0.3).standardise(observe_all(train, OBSERVATION))
+    network = EventPolicy(env.observation_space(agents[0]), temperature=0.3).standardise(
+        observe_all(train, OBSERVATION)
+    )
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
 
     batch, first = 20, args.seed
