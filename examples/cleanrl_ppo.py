@@ -1,6 +1,6 @@
 """PPO in one file, in the manner of CleanRL, with nothing but torch and gymnasium.
 
-python examples/cleanrl_ppo.py --total-timesteps 120000 [--config configs/desed_validation.yaml]
+python examples/cleanrl_ppo.py --total-timesteps 60000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 
 import gymnasium as gym
 import torch
-from event_policy import LEARNING_RATE, OBSERVATION, SETTINGS, STEPS, EventPolicy, load_tasks, parser_of, report
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from rl_postproc.envs.evaluation import observe_all
 from torch.distributions import Categorical
 
@@ -20,14 +20,14 @@ ENV_ID = "rl_postproc:rl_postproc/PostProcessingPerClass-v0"
 def parse_args() -> argparse.Namespace:
     parser = parser_of(__doc__)
     parser.add_argument("--device", default="cpu", help="where environments and networks live")
-    parser.add_argument("--total-timesteps", type=int, default=STEPS)
-    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--total-timesteps", type=int, default=60_000)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--num-envs", type=int, default=1024)
     parser.add_argument("--num-steps", type=int, default=8, help="steps of each environment per rollout")
     parser.add_argument("--gamma", type=float, default=0.0, help="0: a step is an episode")
     parser.add_argument("--gae-lambda", type=float, default=0.0)
     parser.add_argument("--num-minibatches", type=int, default=16)
-    parser.add_argument("--update-epochs", type=int, default=2)
+    parser.add_argument("--update-epochs", type=int, default=3)
     parser.add_argument("--clip-coef", type=float, default=0.2)
     parser.add_argument("--ent-coef", type=float, default=1e-3)
     parser.add_argument("--vf-coef", type=float, default=0.5)
@@ -59,7 +59,7 @@ def main() -> None:
 
     start, global_step = time.time(), 0
     next_obs, _ = envs.reset(seed=args.seed)
-    n_iterations = -(-args.total_timesteps // batch_size)
+    n_iterations = max(1, args.total_timesteps // batch_size)
     for iteration in range(n_iterations):
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - iteration / n_iterations)
         for step in range(args.num_steps):

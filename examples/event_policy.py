@@ -1,42 +1,21 @@
-"""What the examples share: reward, a network for the observation ``events``, data, and figures on held-out clips."""
+"""What the examples share: a network for the observation ``events``, the data, and the figures on held-out clips."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
 from rl_postproc.envs.evaluation import compare, hold_out, observe_all
-from rl_postproc.envs.rewards import Decided, Reward
 from torch import nn
 
 from rl_postproc.config import load_config
 from rl_postproc.task import TuningTask
 
-OBSERVATION = {"observation": "events", "max_events": 32}
-SETTINGS = {"observation": OBSERVATION, "actions": "candidate", "skip_silent": True, "reward": "balanced_f1"}
+OBSERVATION = {"observation": "events", "max_events": 64}
+SETTINGS = {"observation": OBSERVATION, "actions": "candidate", "skip_silent": True}
 """Arguments of the environments in all examples."""
-LEARNING_RATE, STEPS = 2e-3, 120_000
-"""Where the learning rate begins, and after how many decisions of a clip and class it reaches 0."""
-
-
-class BalancedF1(Reward):
-    """``2·TP − λ·(estimated + reference)``, the reward `linearised_f1` without the weights of classes.
-
-    Libraries scale advantages over all classes at once, and a class with few references would drown the others. λ is the
-    F1 of the best constants and `lift`, what the policy is expected to gain on them.
-    """
-
-    reward: Literal["balanced_f1"] = "balanced_f1"
-    lift: float = 0.07
-
-    def __call__(self, decided: Decided) -> torch.Tensor:
-        """Returns the sum over the classes decided."""
-        point = decided.point
-        slope = torch.where(point.slope < 0, point.slope - self.lift, point.slope)
-        return replace(point, scale=point.scale.sign(), slope=slope).reward(decided.counts, decided.label).sum(-1)
 
 
 class EventPolicy(nn.Module):
@@ -46,7 +25,7 @@ class EventPolicy(nn.Module):
     of the state. Logits are sums over `temperature`; all are 0 at first.
     """
 
-    def __init__(self, space: Any, hidden: int = 32, temperature: float = 1.0):
+    def __init__(self, space: Any, hidden: int = 32, temperature: float = 0.3):
         """Takes the observation space of one per-class environment."""
         super().__init__()
         n_features, self.n_filters = space["features"].shape[-1], space["levels"].shape[-2]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from event_policy import LEARNING_RATE, OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from rl_postproc.envs.adapters.pettingzoo import PostProcessingParallelEnv
 from rl_postproc.envs.evaluation import observe_all
 from torch.distributions import Categorical
@@ -23,15 +23,13 @@ def main() -> None:
     train, held_out = load_tasks(args)
     env = PostProcessingParallelEnv(train, **SETTINGS)
     agents = env.possible_agents
-    network = EventPolicy(env.observation_space(agents[0]), temperature=0.3).standardise(
-        observe_all(train, OBSERVATION)
-    )
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
+    network = EventPolicy(env.observation_space(agents[0])).standardise(observe_all(train, OBSERVATION))
+    optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
 
     batch, first = 20, args.seed
     n_updates = max(1, args.clips_seen // batch)
     for update in range(n_updates):
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - update / n_updates)
+        optimizer.param_groups[0]["lr"] = 2e-3 * (1 - update / n_updates)
         seen, chosen, rewards = [], [], []
         for _ in range(batch):
             observations, _ = env.reset(seed=first)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ray
 import torch
-from event_policy import LEARNING_RATE, OBSERVATION, SETTINGS, STEPS, EventPolicy, load_tasks, parser_of, report
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
@@ -37,7 +37,7 @@ class Module(TorchRLModule, ValueFunctionAPI):
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS // 2, help="environment steps")
+    parser.add_argument("--steps", type=int, default=60_000, help="environment steps")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
@@ -55,7 +55,7 @@ def main() -> None:
         )
         .rl_module(rl_module_spec=RLModuleSpec(module_class=Module, model_config={"state": state}))
         .training(
-            train_batch_size=8192, minibatch_size=512, num_epochs=2, lr=[[0, LEARNING_RATE], [args.steps, 0.0]], gamma=0.0,
+            train_batch_size=8192, minibatch_size=512, num_epochs=3, lr=[[0, 1e-3], [args.steps, 0.0]], gamma=0.0,
             lambda_=0.0, entropy_coeff=1e-3, vf_loss_coeff=0.5, grad_clip=None, clip_param=0.2, use_kl_loss=False,
         )
         .debugging(seed=args.seed)

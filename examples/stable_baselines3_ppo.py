@@ -1,12 +1,12 @@
 """Stable-Baselines3: PPO over clips and classes.
 
-python examples/stable_baselines3_ppo.py --steps 120000 [--config configs/desed_validation.yaml]
+python examples/stable_baselines3_ppo.py --steps 60000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
 
 import torch
-from event_policy import LEARNING_RATE, OBSERVATION, SETTINGS, STEPS, EventPolicy, load_tasks, parser_of, report
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from rl_postproc.envs import PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.stable_baselines3 import SB3VecEnv
 from rl_postproc.envs.evaluation import observe_all
@@ -43,16 +43,16 @@ class Policy(ActorCriticPolicy):
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS, help="environment steps")
+    parser.add_argument("--steps", type=int, default=60_000, help="environment steps")
     args = parser.parse_args()
     torch.set_num_threads(1)
 
     train, held_out = load_tasks(args)
     env = SB3VecEnv(PostProcessingPerClassVectorEnv(train, num_envs=1024, **SETTINGS))
     model = PPO(
-        Policy, env, n_steps=8, batch_size=512, n_epochs=2, gamma=0.0, gae_lambda=0.0,
-        learning_rate=lambda left: LEARNING_RATE * max(left, 0.0), ent_coef=1e-3, max_grad_norm=1e9,
-        seed=args.seed, device="cpu", policy_kwargs={"optimizer_class": torch.optim.AdamW},
+        Policy, env, n_steps=8, batch_size=512, n_epochs=3, learning_rate=lambda left: 1e-3 * max(left, 0.0), gamma=0.0,
+        gae_lambda=0.0, ent_coef=1e-3, max_grad_norm=1e9, seed=args.seed, device="cpu",
+        policy_kwargs={"optimizer_class": torch.optim.AdamW},
     )  # fmt: skip
     model.policy.network.standardise(observe_all(train, OBSERVATION))
     model.learn(args.steps)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from event_policy import LEARNING_RATE, OBSERVATION, SETTINGS, STEPS, EventPolicy, load_tasks, parser_of, report
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from rl_postproc.envs import PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.tianshou import TianshouVectorEnv
 from rl_postproc.envs.evaluation import observe_all
@@ -36,7 +36,7 @@ class Judge(nn.Module):
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS // 2, help="environment steps")
+    parser.add_argument("--steps", type=int, default=60_000, help="environment steps")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     np.random.seed(args.seed)  # noqa: NPY002 - Tianshou's batches are drawn from numpy's global generator
@@ -51,7 +51,7 @@ def main() -> None:
         actor=Judge(network, values=False), dist_fn=lambda logits: Categorical(logits=logits),
         action_space=vector.single_action_space, action_scaling=False, action_bound_method=None,
     )  # fmt: skip
-    rate = AdamOptimizerFactory(lr=LEARNING_RATE)
+    rate = AdamOptimizerFactory(lr=1e-3)
     rate.with_lr_scheduler_factory(LRSchedulerFactoryLinear(1, args.steps, 8192))
     algorithm = PPO(
         policy=policy, critic=Judge(network, values=True), optim=rate, gamma=0.0, gae_lambda=0.0, ent_coef=1e-3,
@@ -61,7 +61,7 @@ def main() -> None:
         OnPolicyTrainerParams(
             training_collector=Collector(algorithm, env, VectorReplayBuffer(8192, 1024, ignore_obs_next=True)),
             max_epochs=1, epoch_num_steps=args.steps, collection_step_num_env_steps=8192,
-            update_step_num_repetitions=2, batch_size=512, test_step_num_episodes=0, show_progress=False,
+            update_step_num_repetitions=3, batch_size=512, test_step_num_episodes=0, show_progress=False,
         )
     )  # fmt: skip
 

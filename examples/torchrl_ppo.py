@@ -1,12 +1,12 @@
 """TorchRL: PPO over clips and classes with tensors from end to end.
 
-python examples/torchrl_ppo.py --steps 120000 [--config configs/desed_validation.yaml]
+python examples/torchrl_ppo.py --steps 60000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
 
 import torch
-from event_policy import LEARNING_RATE, OBSERVATION, SETTINGS, STEPS, EventPolicy, load_tasks, parser_of, report
+from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from rl_postproc.envs import PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.torchrl import TorchRLEnv
 from rl_postproc.envs.evaluation import observe_all
@@ -35,7 +35,7 @@ class Judge(torch.nn.Module):
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS, help="environment steps")
+    parser.add_argument("--steps", type=int, default=60_000, help="environment steps")
     parser.add_argument("--device", default="cpu", help="where environments and networks live")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -61,18 +61,18 @@ def main() -> None:
     loss = ClipPPOLoss(
         actor, judge, entropy_coeff=1e-3, critic_coeff=0.5, loss_critic_type="l2", normalize_advantage=True
     )
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
 
     n_batches = -(-args.steps // 8192)
     collector = Collector(
         env, actor, frames_per_batch=8192, total_frames=n_batches * 8192, auto_register_policy_transforms=False
     )
     for i, batch in enumerate(collector):
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - i / n_batches)
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - i / n_batches)
         data = batch.flatten(0, 1)
         reward = data["next", "reward"]  # a step is an episode, so that its return is its reward
         data["advantage"], data["value_target"] = reward - data["state_value"], reward
-        for _ in range(2):
+        for _ in range(3):
             for part in torch.randperm(len(data), device=reward.device).chunk(16):
                 losses = loss(data[part])
                 optimizer.zero_grad()
