@@ -1,6 +1,6 @@
 """PettingZoo: one agent a class, all with the same network, trained by REINFORCE with a baseline for each class.
 
-python examples/pettingzoo_reinforce.py --clips-seen 8000 [--config configs/desed_validation.yaml]
+python examples/pettingzoo_reinforce.py --clips-seen 24000 [--config configs/desed_validation.yaml]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.distributions import Categorical
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--clips-seen", type=int, default=8_000, help="steps of the game, in each of which all decide")
+    parser.add_argument("--clips-seen", type=int, default=24_000, help="steps of the game, in each of which all decide")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
