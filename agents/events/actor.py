@@ -23,6 +23,7 @@ from .checks import require_events
 from .event_value import EventValue
 from .fit_value import Select, fit_value
 from .network import EventNetwork
+from .policy import values_on
 from .value_functions import ConstantsValues, EventValueFunction, NetworkValues
 
 Start = Literal["value", "best_constants", "nothing"]
@@ -62,15 +63,13 @@ def initial_policy(
         UserError: the task has no events to judge.
     """
     require_events(agent, task)
-    events = task.decoded
-    label = events.track % task.scores.n_classes
     if start == "nothing":
-        return InitialPolicy(None, torch.zeros(len(events)))
+        return InitialPolicy(None, torch.zeros(len(task.decoded)))
     if start == "best_constants":
         value_function = ConstantsValues(task.best_constants)
-        return InitialPolicy(value_function, value_function.values(events, task.event_features, label))
+        return InitialPolicy(value_function, values_on(value_function, task))
     found = fit_value(task, value, seed, report, select)
-    values = 2 * found.held_out - found.lam[label]
+    values = 2 * found.held_out - found.lam[task.decoded.track % task.scores.n_classes]
     return InitialPolicy(found.value_function, values, found.constants_win, found.lam)
 
 

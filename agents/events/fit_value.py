@@ -18,9 +18,8 @@ from rl_postproc.utils.errors import UserError
 from ..base import ProgressCallback, silent
 from .checks import require_events
 from .policy import best_candidates
-from .set_policy import decoded_events
 from .value_functions import BoostedValues, EventValueFunction, MeanValues, NetworkValues
-from .value_models import ValueSettings, fit_boosted, fit_network
+from .value_models import FITS, LabelledEvents, ValueSettings
 
 Select = Literal["candidate", "events"]
 """What is chosen on a clip and class: one candidate with all it decodes, or a set of events of any candidates."""
@@ -81,7 +80,8 @@ def fit_value(
     matches = prepared.matches(events.track, events.first, events.last)
     fold = fold_of_clips(task.scores.clip_ids, n_folds)
     fold_of_event = fold[events.track // task.scores.n_classes]
-    kinds = [kind for kind in ("boosted", "network") if settings.model in (kind, "both")]
+    kinds = [kind for kind in FITS if settings.model in (kind, "both")]
+    labelled = LabelledEvents(features, label, matches, task.scores.n_classes)
     models: dict[str, list] = {kind: [] for kind in kinds}
     held_out, done = torch.zeros(len(events)), 0
     for k in range(n_folds):
@@ -90,11 +90,7 @@ def fit_value(
             raise UserError("All decoded events lie in clips of one inner fold, so none are held out; use more clips.")
         for kind in kinds:
             for number in range(settings.models):
-                fit = fit_boosted if kind == "boosted" else fit_network
-                own_seed = seed + k + 1000 * number
-                model, predict = fit(
-                    features[rest], label[rest], matches[rest], settings, own_seed, task.scores.n_classes
-                )
+                model, predict = FITS[kind](labelled.select(rest), settings, seed + k + 1000 * number)
                 models[kind].append(model)
                 held_out[own] += predict(features[own], label[own]) / (len(kinds) * settings.models)
                 done += 1
@@ -142,6 +138,6 @@ def counts_of_chosen(task: TuningTask, events: DecodedEvents, values: torch.Tens
     """Returns the counts ``[clip, class]`` of what values of events ``[event]`` choose on a task."""
     if select == "candidate":
         return task.table.of_choice(best_candidates(events, values).reshape(-1, task.scores.n_classes))
-    chosen = decoded_events(task.scores, events, best_sets(events, values))
+    chosen = events.timed(best_sets(events, values), task.scores.frames)
     found = chosen.to_events(task.scores.clip_ids, task.scores.classes)
     return task.metric.count(task.scores.require_references(), found)

@@ -16,6 +16,7 @@ from rl_postproc.candidates.features import FeatureGrid, event_features, feature
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
 from .value_functions import EventValueFunction, restore_values
@@ -27,6 +28,10 @@ class EventPolicy(Policy):
     @abstractmethod
     def event_values(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
         """Returns values of events, float32 ``[event]``, from scores and what their candidates decode."""
+
+    def values_on(self, task: TuningTask) -> torch.Tensor:
+        """Returns values of a task's decoded events, float32 ``[event]``."""
+        return self.event_values(task.scores, task.decoded)
 
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
         """Returns parameter values ``[clip, class, parameter]``, a bounded number of frames at a time."""
@@ -53,6 +58,10 @@ class EventAdditive(EventPolicy):
         features = event_features(scores, events, self.grid)
         return self.value_function.values(events, features, events.track % scores.n_classes)
 
+    def values_on(self, task: TuningTask) -> torch.Tensor:
+        """See `EventPolicy.values_on`; the task has the features at hand."""
+        return values_on(self.value_function, task)
+
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns the value function, the grid, and the names of the features, by which other versions know theirs."""
         values, tensors = self.value_function.state()
@@ -78,6 +87,11 @@ class EventAdditive(EventPolicy):
                 f"This post-processor judges events by features of another version ({such}); train it anew."
             )
         return cls(restore_values(values["value_function"], tensors), grid)
+
+
+def values_on(value_function: EventValueFunction, task: TuningTask) -> torch.Tensor:
+    """Returns the values of a task's decoded events, float32 ``[event]``."""
+    return value_function.values(task.decoded, task.event_features, task.decoded.track % task.scores.n_classes)
 
 
 def clips_at_a_time(scores: ScoreSet) -> tuple[torch.Tensor, ...]:

@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 
-from rl_postproc.candidates.events import DecodedEvents, decode_candidates
+from rl_postproc.candidates.events import decode_candidates
 from rl_postproc.candidates.scheduling import best_sets
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.policy import Policy, restore_policy
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError
@@ -51,7 +50,7 @@ class EventSetPolicy(Policy):
             events = decode_candidates(part, stack)
             values, label = self.judge.event_values(part, events), events.track % scores.n_classes
             chosen = best_sets(events, values.masked_fill(self.silent[label], -1.0))
-            found = decoded_events(part, events, chosen)
+            found = events.timed(chosen, part.frames)
             if self.lam is not None:
                 found = found.with_confidence(((values + self.lam[label]) / 2).clamp(0, 1)[chosen])
             own = found.to_events(part.clip_ids, scores.classes)
@@ -73,10 +72,3 @@ class EventSetPolicy(Policy):
             raise ValueError(f"the policy '{judge.kind}' does not judge events")
         lam = None if values["lam"] is None else torch.tensor(values["lam"])
         return cls(judge, torch.tensor(values["silent"]), lam)
-
-
-def decoded_events(scores: ScoreSet, events: DecodedEvents, chosen: torch.Tensor) -> TrackEvents:
-    """Returns some decoded events, bool ``[event]``, with their times."""
-    track, first, last = events.track[chosen], events.first[chosen], events.last[chosen]
-    onset, offset = scores.frames.onset_times(track, first), scores.frames.offset_times(track, last)
-    return TrackEvents(track, onset, offset, torch.ones_like(onset, dtype=torch.float32), events.n_tracks)

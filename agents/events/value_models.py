@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -36,17 +37,31 @@ class ValueSettings(Agent, ABC):
         check_events(self, task)
 
 
+@dataclass(frozen=True)
+class LabelledEvents:
+    """Events to learn from.
+
+    Attributes:
+        features: float32 ``[event, feature]``.
+        label: class of each, int64 ``[event]``.
+        matches: whether it matches a reference, bool ``[event]``.
+        n_classes: number of classes.
+    """
+
+    features: torch.Tensor
+    label: torch.Tensor
+    matches: torch.Tensor
+    n_classes: int
+
+    def select(self, chosen: torch.Tensor) -> LabelledEvents:
+        """Returns some of them, by indices or by a mask."""
+        return LabelledEvents(self.features[chosen], self.label[chosen], self.matches[chosen], self.n_classes)
+
+
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def fit_boosted(
-    features: torch.Tensor,
-    label: torch.Tensor,
-    matches: torch.Tensor,
-    settings: ValueSettings,
-    seed: int,
-    n_classes: int,
-) -> tuple[str, Predict]:
+def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[str, Predict]:
     """Fits LightGBM to P(match) and returns its text form."""
     lightgbm = require_lightgbm()
     parameters = {
@@ -64,39 +79,37 @@ def fit_boosted(
         "num_threads": torch.get_num_threads(),
         "verbose": -1,
     }
-    rows = with_class_column(features, label)
-    data = lightgbm.Dataset(rows, matches.numpy().astype(int), categorical_feature=[rows.shape[1] - 1])
+    rows = with_class_column(events.features, events.label)
+    data = lightgbm.Dataset(rows, events.matches.numpy().astype(int), categorical_feature=[rows.shape[1] - 1])
     text = lightgbm.train(parameters, data, settings.rounds).model_to_string()
-    values = BoostedValues([text], torch.zeros(n_classes))
+    values = BoostedValues([text], torch.zeros(events.n_classes))
     return text, values.probabilities
 
 
-def fit_network(
-    features: torch.Tensor,
-    label: torch.Tensor,
-    matches: torch.Tensor,
-    settings: ValueSettings,
-    seed: int,
-    n_classes: int,
-) -> tuple[EventNetwork, Predict]:
+def fit_network(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[EventNetwork, Predict]:
     """Fits a small network to P(match)."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = EventNetwork(features.shape[1], n_classes, settings.hidden, dropout=0.2)
-        network.standardise(features)
+        network = EventNetwork(events.features.shape[1], events.n_classes, settings.hidden, dropout=0.2)
+        network.standardise(events.features)
         optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
         epochs = max(1, settings.rounds // 15)
-        batches = max(1, len(features) // 1024)
+        batches = max(1, len(events.label) // 1024)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * batches)
         for _ in range(epochs):
-            order = torch.randperm(len(features), generator=generator)
+            order = torch.randperm(len(events.label), generator=generator)
             for part in order.tensor_split(batches):
-                logits = network(features[part], label[part])
-                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, matches[part].float())
+                batch = events.select(part)
+                logits = network(batch.features, batch.label)
+                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.matches.float())
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
                 schedule.step()
     network.eval().requires_grad_(False)
     return network, lambda x, k: network(x, k).sigmoid()
+
+
+FITS = {"boosted": fit_boosted, "network": fit_network}
+"""Each gives a model and what it predicts, P(match) ``[event]`` from features and classes."""

@@ -12,7 +12,7 @@ from rl_postproc.task import TuningTask
 
 from ..actor import Actor
 from ..events.actor import EventActor
-from ..events.policy import EventAdditive, best_candidates
+from ..events.policy import EventAdditive, EventPolicy, best_candidates
 from ..events.value_functions import EventValueFunction, NetworkValues
 from .learned_events import LearnedEventActor, LearnedEvents
 from .track_policy import TrackActor, TrackPolicy
@@ -35,11 +35,6 @@ def argmax_policy(actors: Sequence[Actor], base: EventValueFunction | None, step
     return EventAdditive(NetworkValues(networks, base=base), FeatureGrid(step))
 
 
-def values_on(value_function: EventValueFunction, on: TuningTask) -> torch.Tensor:
-    """Returns the values of all decoded events of a task, float32 ``[event]``."""
-    return value_function.values(on.decoded, on.event_features, on.decoded.track % on.scores.n_classes)
-
-
 def chosen_candidates(policy: Policy, on: TuningTask, base: torch.Tensor | None = None) -> torch.Tensor:
     """Returns the candidates that such a policy chooses on a task, int64 ``[clip, class]``.
 
@@ -48,12 +43,8 @@ def chosen_candidates(policy: Policy, on: TuningTask, base: torch.Tensor | None 
         on: the task, with its decoded events and their features at hand.
         base: values to add to those of the policy, ``[event]``.
     """
-    if isinstance(policy, LearnedEvents | EventAdditive):
-        if isinstance(policy, LearnedEvents):
-            values = policy.event_values(on.scores, on.decoded)
-        else:
-            values = values_on(policy.value_function, on)
-        values = values if base is None else values + base
+    if isinstance(policy, EventPolicy):
+        values = policy.values_on(on) if base is None else policy.values_on(on) + base
         return best_candidates(on.decoded, values).reshape(on.scores.n_clips, on.scores.n_classes)
     assert isinstance(policy, TrackPolicy)
     return on.stack.space.candidate(policy.indices(on.scores))

@@ -25,11 +25,11 @@ from ..events.actor import EventActor, InitialPolicy, Start, initial_policy, mem
 from ..events.checks import check_events, require_events
 from ..events.event_value import EventValue
 from ..events.fit_value import Select
-from ..events.policy import EventPolicy
+from ..events.policy import EventPolicy, values_on
 from ..events.set_policy import EventSetPolicy
 from ..events.silent_classes import keep_silent, without_score
 from ..events.value_functions import EventValueFunction
-from .argmax_policy import argmax_policy, chosen_candidates, values_on
+from .argmax_policy import argmax_policy, chosen_candidates
 from .item_buffer import LeaveOneOutBuffer
 from .item_policy import ItemPolicy
 from .learned_events import LearnedEventActor

@@ -27,8 +27,8 @@ class Tuned(Agent):
 
     The first trial is the agent as it stands, the others draw different combinations of ``choices`` at random. All are
     fitted on the same clips and scored, by the objective, on the same others; the best one is then fitted on all clips, and
-    its curve follows those of the trials.
-    Compared agents that get the same budget differ by what they are, and not by who chose their settings.
+    its curve follows those of the trials. Compared agents that get the same budget differ by what they are, and not by who
+    chose their settings.
     """
 
     agent: Literal["tuned"] = "tuned"

@@ -14,7 +14,9 @@ import torch
 
 from rl_postproc.counts.grid import chunks
 from rl_postproc.counts.levels import filtered_levels
+from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.pyramid import RangePyramid
 
@@ -72,6 +74,12 @@ class DecodedEvents:
             self.n_tracks * self.n_filters,
             self.n_levels,
         ).reshape(self.n_tracks, -1)
+
+    def timed(self, chosen: torch.Tensor, frames: Frames) -> TrackEvents:
+        """Returns some of the events, bool ``[event]``, with their times on the frames of the tracks."""
+        track = self.track[chosen]
+        onset, offset = frames.onset_times(track, self.first[chosen]), frames.offset_times(track, self.last[chosen])
+        return TrackEvents(track, onset, offset, torch.ones_like(onset, dtype=torch.float32), self.n_tracks)
 
     def of_candidates(self, candidates: torch.Tensor) -> torch.Tensor:
         """Returns which events are decoded when each track takes the given candidate, bool ``[event]``.

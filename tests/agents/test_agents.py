@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from cases import decode_events, sed_eval_totals, small_simulation
+from event_agents import files_of
 from rl_postproc.agents import Agent, make_agent
 
 from rl_postproc.formats import read_scores, sed_scores
@@ -61,12 +62,6 @@ def fit_or_skip(agent: Agent, task: TuningTask, seed: int = 0, **arguments: Any)
         if "install" in str(error):
             pytest.skip(str(error))
         raise
-
-
-def files_of(processor: PostProcessor, folder: Path) -> dict[str, bytes]:
-    """Saves a post-processor and returns its files."""
-    processor.save(folder)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_the_promised_agents_exist() -> None:
