@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
 
 from rl_postproc import __version__
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import DataWarning, UserError
 
 from .apply import apply
 from .benchmark import benchmark, demo
@@ -56,6 +57,16 @@ def main() -> None:
 
 
 def _run() -> int:
+    shown = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, DataWarning):
+            notes.print(f"[bold yellow]Note:[/] {_escaped(str(message))}", soft_wrap=True)
+        else:
+            shown(message, category, *place)
+
+    warnings.simplefilter("always", DataWarning)
+    warnings.showwarning = show
     try:
         # Outside its standalone mode typer returns the code of an Exit; commands themselves return None.
         return app(standalone_mode=False) or 0

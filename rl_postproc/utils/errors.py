@@ -1,6 +1,8 @@
-"""The one exception type for everything a user can cause and mend."""
+"""The one exception type for everything a user can cause and mend, and the one warning for what they should know."""
 
 from __future__ import annotations
+
+import warnings
 
 
 class UserError(Exception):
@@ -13,6 +15,18 @@ class UserError(Exception):
 
 class UnknownNameError(UserError):
     """A name that no stage, metric, agent, … here has; a plug-in may have it."""
+
+
+class DataWarning(UserWarning):
+    """Something about the data that was guessed, cut, skipped or looks wrong, said while the work goes on.
+
+    The command line prints it as a note; Python programs filter it like any other warning.
+    """
+
+
+def warn(sentence: str) -> None:
+    """Warns with one sentence that counts what was guessed, cut or skipped, and names its place and the remedy."""
+    warnings.warn(sentence, DataWarning, stacklevel=3)
 
 
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
