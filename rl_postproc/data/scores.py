@@ -12,7 +12,8 @@ import torch
 from rl_postproc.data.arrays import Row, events_of, seconds_of, stack_arrays
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import Frames, even_edges
-from rl_postproc.utils.errors import UserError
+from rl_postproc.data.reference_checks import reference_problems
+from rl_postproc.utils.errors import UserError, warn
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,9 @@ class ScoreSet:
                 have none. Needed to tune and to evaluate, not to apply.
             durations: length of every clip in seconds; a clip ends with its last frame when None.
 
+        Warns:
+            DataWarning: references or durations look wrong, see `rl_postproc.data.reference_checks`.
+
         Raises:
             UserError: a shape, class, clip, time or probability does not fit.
 
@@ -141,7 +145,10 @@ class ScoreSet:
         stacked, n_frames = stack_arrays(arrays, classes)
         clip_ids, edges = tuple(arrays), even_edges(hop, stacked.shape[2])
         events, seconds = events_of(references, clip_ids, tuple(classes)), seconds_of(durations, clip_ids)
-        return cls.build(stacked, edges, clip_ids, classes, n_frames, seconds, events)
+        score_set = cls.build(stacked, edges, clip_ids, classes, n_frames, seconds, events)
+        for sentence in reference_problems(score_set):
+            warn(sentence)
+        return score_set
 
     @property
     def n_clips(self) -> int:

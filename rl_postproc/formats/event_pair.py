@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from rl_postproc.data.events import Events
+from rl_postproc.data.reference_checks import event_problems, other_unit
 from rl_postproc.formats.clips import align, load_durations, load_references, match_names
 from rl_postproc.formats.events_tsv import collect_references, read_events
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, warn
 
 
 def read_event_pair(
@@ -38,8 +41,10 @@ def read_event_pair(
     if not table.clips:
         raise UserError(f"The references '{references}' name no clip; add a row for each clip.")
     lengths = load_durations(durations)
+    seconds = None
     if lengths is not None:
-        align(table.clips, f"the references '{references}'", lengths, subset=False)
+        spelt = align(table.clips, f"the references '{references}'", lengths, subset=False)
+        seconds = torch.tensor([lengths.seconds[name] for name in spelt], dtype=torch.float64)
     names = sorted({row.label for row in table.rows if row.label}) if classes is None else list(classes)
     if not names:
         raise UserError(f"The references '{references}' hold no event, so no class is known; name them with --classes.")
@@ -48,4 +53,16 @@ def read_event_pair(
     renamed = [row._replace(filename=known.get(row.filename, row.filename)) for row in rows]
     source = "the references" if classes is None else "the given list"
     expected = collect_references(table.rows, table.clips, names, references, source)
-    return expected, collect_references(renamed, table.clips, names, events, source)
+    found = collect_references(renamed, table.clips, names, events, source)
+    for sentence in _problems(expected, found, seconds):
+        warn(sentence)
+    return expected, found
+
+
+def _problems(expected: Events, found: Events, seconds: torch.Tensor | None) -> list[str]:
+    """Returns what looks wrong in the references; without durations the last detection tells a clip's length."""
+    problems = event_problems(expected, seconds)
+    if seconds is None and len(found):
+        unit = other_unit(expected, found.offset.max().expand(len(expected)), end="the last detection")
+        problems += [unit] if unit else []
+    return problems

@@ -7,10 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from rl_postproc.data.reference_checks import reference_problems
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.utils.checked import build
-from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.utils.errors import UserError, suggest, warn
 
 AUTO = "auto"
 """In the place of a format's name: the format that the contents look like."""
@@ -43,6 +44,9 @@ def read_scores(
         subset: whether references and durations may list clips without scores, which are dropped.
         **options: the format's own options, such as ``array`` of ``tags``.
 
+    Warns:
+        DataWarning: references or durations look wrong, see `rl_postproc.data.reference_checks`.
+
     Raises:
         UserError: the path, the format or an option is unknown, or the files cannot be used.
 
@@ -66,7 +70,10 @@ def read_scores(
     if not path.exists():
         raise UserError(f"There is no '{path}'; give the folder of the scores.")
     reader = _choose(path, format, options)
-    return reader.read(path, Given(references, durations, classes, hop, subset))
+    score_set = reader.read(path, Given(references, durations, classes, hop, subset))
+    for sentence in reference_problems(score_set):
+        warn(sentence)
+    return score_set
 
 
 def _choose(path: Path, format: str | Mapping[str, Any] | Format, options: dict[str, Any]) -> Format:
