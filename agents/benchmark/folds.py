@@ -17,6 +17,7 @@ from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
 from ..base import Agent, ProgressCallback
+from .failures import work_of_agent
 
 RESULT, COUNTS, EVENTS = "result.json", "counts.safetensors", "events.tsv"
 CONFIDENCE = "events.confidence"
@@ -47,18 +48,23 @@ def run_fold(
         folder: where the post-processor, the events, the counts and the result go.
         key: what identifies the run.
         report: takes progress.
+
+    Raises:
+        AgentError: the agent cannot tune on these clips, or its post-processor cannot be applied to them.
+        UserError: the files cannot be written.
     """
-    begin = time.perf_counter()
-    fit = agent.fit(train, seed, report)
-    seconds = time.perf_counter() - begin
+    begin, metric = time.perf_counter(), train.metric
+    with work_of_agent():
+        fit = agent.fit(train, seed, report)
+        seconds = time.perf_counter() - begin
+        events = fit.post_processor.apply(held)
+        own = metric.count(train.scores.require_references(), fit.post_processor.apply(train.scores))
     fit.post_processor.save(folder)
-    metric, events = train.metric, fit.post_processor.apply(held)
     counts = metric.count(held.require_references(), events)
     with whole_file(folder / COUNTS) as temporary:
         tensors = {name: counts[name].contiguous() for name in metric.columns}
         temporary.write_bytes(save_tensors({**tensors, CONFIDENCE: events.confidence.contiguous()}))
     write_events(events, folder / EVENTS)
-    own = metric.count(train.scores.require_references(), fit.post_processor.apply(train.scores))
     scored = metric.summarise(total_counts(own))
     result: dict[str, Any] = {
         "key": key,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from rl_postproc.task import TuningTask
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError
 
+from ..base import Agent
 from .config import BenchmarkConfig, named_agents
+from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
 from .outcome import intervals, pool_folds, write_results
 from .provenance import fingerprint, save_provenance
@@ -32,13 +35,57 @@ _SMALL_TABLE = 1 << 28
 """Entries of a count table that is made without being asked for, half a gigabyte at two bytes each."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What every agent of a benchmark goes through.
+
+    Attributes:
+        config: what is compared.
+        task: the clips to tune on.
+        judged: the clips that agents are scored on, often the same.
+        fold: fold of each of them, int64 ``[clip]``.
+        n_folds: number of folds.
+        stamp: digest of data, stack, metric and objective.
+        out: run folder.
+        fresh: whether folds that other code has made are run anew.
+        watch: takes progress.
+    """
+
+    config: BenchmarkConfig
+    task: TuningTask
+    judged: TuningTask
+    fold: torch.Tensor
+    n_folds: int
+    stamp: str
+    out: Path
+    fresh: bool
+    watch: BenchmarkProgress
+
+
+@dataclass
+class Outcome:
+    """What one agent has reached, with the files of its folds and the version of the code that made each of them."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    curves: list[list[dict[str, float]]] = field(default_factory=list)
+    counts: list[torch.Tensor] = field(default_factory=list)
+    folders: dict[int, list[Path]] = field(default_factory=dict)
+    makers: list[str] = field(default_factory=list)
+
+
 def run_benchmark(
-    config: BenchmarkConfig, scores: ScoreSet, out: Path, watch: BenchmarkProgress, fresh: bool = False
+    config: BenchmarkConfig,
+    scores: ScoreSet,
+    out: Path,
+    watch: BenchmarkProgress,
+    fresh: bool = False,
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Runs every agent on every fold and seed, and writes the results.
 
     Finished folds are kept in ``out/folds`` and taken up by the next run with the same settings. Where other code than
-    this has made them, the results say so.
+    this has made them, the results say so. An agent that cannot run, or fails in a fold, is left out of the results, and
+    named with its reason under ``skipped``.
 
     Args:
         config: what to compare.
@@ -46,12 +93,14 @@ def run_benchmark(
         out: run folder.
         watch: takes progress.
         fresh: whether folds that other code has made are run anew.
+        strict: whether the first agent that cannot run ends the benchmark.
 
     Returns:
         The contents of ``results.json``.
 
     Raises:
-        UserError: the folds do not fit the data, an agent does not fit the task, or the folder cannot be written.
+        UserError: the folds do not fit the data, no agent can run (with ``strict``: one cannot), or the folder cannot be
+            written.
     """
     scores.require_references()
     evaluation = config.load_evaluation()
@@ -59,10 +108,8 @@ def run_benchmark(
         raise UserError(
             f"{config.folds} folds need at least as many clips, but there are {scores.n_clips}; set fewer folds."
         )
-    agents = named_agents(config.agents)
-    task = TuningTask.of_config(config, scores)
-    for agent in agents.values():
-        agent.check(task)
+    task, skipped = TuningTask.of_config(config, scores), Skipped(strict, out / "failures")
+    agents = _fitting_agents(named_agents(config.agents), task, skipped)
     save_provenance(out, config, config.seeds)
     stamp = fingerprint(config, scores) + ("" if evaluation is None else fingerprint(config, evaluation))
     if scores.n_clips * scores.n_classes * task.stack.space.n_candidates <= _SMALL_TABLE:
@@ -74,45 +121,84 @@ def run_benchmark(
     if evaluation is not None:
         judged = TuningTask.of_config(config, with_classes(evaluation, scores.classes))
         n_folds, fold = 1, torch.zeros(evaluation.n_clips, dtype=torch.int64)
-    total, done, rows, curves = len(agents) * len(config.seeds) * n_folds, 0, [], {}
-    counts: dict[str, list[torch.Tensor]] = {name: [] for name in agents}
-    folders: dict[tuple[str, int], list[Path]] = {}
-    makers: dict[str, list[str]] = {name: [] for name in agents}  # version of the code that made each fold
-    for name, agent in agents.items():
-        for seed in config.seeds:
-            own = folders[name, seed] = [out / "folds" / f"{name}_seed{seed}_fold{k}" for k in range(n_folds)]
-            for k, folder in enumerate(own):
-                key = hashlib.sha256(f"{stamp} {agent.model_dump_json()} {seed} {k}/{n_folds}".encode()).hexdigest()
-                label = f"{name}, seed {seed}, fold {k + 1}/{n_folds}"
-
-                def report(fraction: float, figures: dict[str, float], label: str = label, done: int = done) -> None:
-                    watch(label, (done + fraction) / total, figures)
-
-                report(0.0, {})
-                made_by = finished_by(folder, key)
-                if made_by is None or (fresh and made_by != code_version()):
-                    held = judged.scores.select((fold == k).nonzero()[:, 0])
-                    train = task if judged is not task else task.select((fold != k).nonzero()[:, 0])
-                    run_fold(train, held, agent, seed, folder, key, report)
-                    made_by = code_version()
-                makers[name].append(made_by)
-                done += 1
-            row, curve, pooled = pool_folds(judged, fold, own)
-            counts[name].append(pooled)
-            rows.append({"agent": name, "seed": seed, **row})
-            curves.setdefault(name, []).append(curve)
-    results = {"title": config.title, "folds": n_folds, "n_clips": scores.n_clips, "score": task.metric.score_name,
-               "simulated": config.data is not None and config.data.simulated is not None}  # fmt: skip
-    results["code"] = sorted({version for versions in makers.values() for version in versions})
-    older = {name: sum(version != code_version() for version in versions) for name, versions in makers.items()}
-    if any(older.values()):
-        results["folds_by_other_code"] = {name: n for name, n in older.items() if n}
-    results["rows"] = rows
-    if evaluation is not None:
-        results["n_evaluation_clips"] = evaluation.n_clips
-    if config.published is not None:
-        results["published"] = config.published.model_dump(mode="json")
-    results["agents"], results["pairs"] = intervals(counts, judged, config.baseline)
+    plan = Plan(config, task, judged, fold, n_folds, stamp, out, fresh, watch)
+    outcomes: dict[str, Outcome] = {}
+    for number, (name, agent) in enumerate(agents.items()):
+        found = _run_agent(plan, name, agent, number / len(agents), 1 / len(agents), skipped)
+        if found is not None:
+            outcomes[name] = found
+    skipped.require(len(outcomes))
+    results = _results(plan, outcomes, skipped)
+    curves = {name: found.curves for name, found in outcomes.items()}
+    folders = {(name, seed): own for name, found in outcomes.items() for seed, own in found.folders.items()}
     write_results(out, results, curves, judged, config, folders)
     watch("done", 1.0, {})
+    return results
+
+
+def _fitting_agents(agents: dict[str, Agent], task: TuningTask, skipped: Skipped) -> dict[str, Agent]:
+    """Returns the agents that fit the task, as far as can be told before any work."""
+    fitting = {}
+    for name, agent in agents.items():
+        try:
+            with work_of_agent():
+                agent.check(task)
+            fitting[name] = agent
+        except AgentError as error:
+            skipped.add(name, error)
+    skipped.require(len(fitting))
+    return fitting
+
+
+def _run_agent(plan: Plan, name: str, agent: Agent, begin: float, part: float, skipped: Skipped) -> Outcome | None:
+    """Runs an agent on every seed and fold, from the fraction ``begin`` of all work on; None where it fails."""
+    found, seeds, n_folds = Outcome(), plan.config.seeds, plan.n_folds
+    for i, seed in enumerate(seeds):
+        own = found.folders[seed] = [plan.out / "folds" / f"{name}_seed{seed}_fold{k}" for k in range(n_folds)]
+        for k, folder in enumerate(own):
+            key = hashlib.sha256(f"{plan.stamp} {agent.model_dump_json()} {seed} {k}/{n_folds}".encode()).hexdigest()
+            where = f"seed {seed}, fold {k + 1}/{n_folds}"
+            done = begin + part * (i * n_folds + k) / (len(seeds) * n_folds)
+
+            def report(fraction: float, figures: dict[str, float], where: str = where, done: float = done) -> None:
+                plan.watch(f"{name}, {where}", done + part * fraction / (len(seeds) * n_folds), figures)
+
+            report(0.0, {})
+            made_by = finished_by(folder, key)
+            if made_by is None or (plan.fresh and made_by != code_version()):
+                held = plan.judged.scores.select((plan.fold == k).nonzero()[:, 0])
+                others = (plan.fold != k).nonzero()[:, 0]
+                train = plan.task if plan.judged is not plan.task else plan.task.select(others)
+                try:
+                    run_fold(train, held, agent, seed, folder, key, report)
+                except AgentError as error:
+                    skipped.add(name, error, where, folder.name)
+                    return None
+                made_by = code_version()
+            found.makers.append(made_by)
+        row, curve, pooled = pool_folds(plan.judged, plan.fold, own)
+        found.rows.append({"agent": name, "seed": seed, **row})
+        found.curves.append(curve)
+        found.counts.append(pooled)
+    return found
+
+
+def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict[str, Any]:
+    """Returns the contents of ``results.json``."""
+    config, scores = plan.config, plan.task.scores
+    results = {"title": config.title, "folds": plan.n_folds, "n_clips": scores.n_clips,
+               "score": plan.task.metric.score_name,
+               "simulated": config.data is not None and config.data.simulated is not None}  # fmt: skip
+    results["code"] = sorted({version for found in outcomes.values() for version in found.makers})
+    older = {name: sum(made != code_version() for made in found.makers) for name, found in outcomes.items()}
+    if any(older.values()):
+        results["folds_by_other_code"] = {name: n for name, n in older.items() if n}
+    results["skipped"] = skipped.reasons
+    results["rows"] = [row for found in outcomes.values() for row in found.rows]
+    if plan.judged is not plan.task:
+        results["n_evaluation_clips"] = plan.judged.scores.n_clips
+    if config.published is not None:
+        results["published"] = config.published.model_dump(mode="json")
+    counts = {name: found.counts for name, found in outcomes.items()}
+    results["agents"], results["pairs"] = intervals(counts, plan.judged, config.baseline)
     return results

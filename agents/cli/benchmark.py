@@ -57,13 +57,15 @@ def benchmark(
     seeds: Annotated[str | None, typer.Option(help="Seeds, separated by commas.")] = None,
     folds: Annotated[int | None, typer.Option(help="Number of folds.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished folds anew that other code has made.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first agent that cannot run.")] = False,
     plugin: Plugins = None,
     setting: Settings = None,
     threads: Threads = 1,
 ) -> None:
     """Compare agents under the held-out protocol; writes results.json, results.csv and plots.
 
-    Agents are tuned on all folds but one and scored on the one left out. Ctrl-C keeps the finished folds; the same
+    Agents are tuned on all folds but one and scored on the one left out. One that cannot run is skipped and named with
+    its reason, and the exit code is then 1. Ctrl-C keeps the finished folds; the same
     command goes on from there. Finished folds that another version of the code has made are used too, and named.
 
     On scores of your own, with the agents and the stack of the demo:
@@ -83,11 +85,11 @@ def benchmark(
         from ..benchmark.config import choose_agents
 
         loaded = choose_agents(loaded, names_in(agents, "--agents"))
-    compare(loaded, out, threads, fresh)
+    compare(loaded, out, threads, fresh, strict)
 
 
-def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = False) -> None:
-    """Runs a benchmark and shows its tables; ``fresh`` runs folds anew that other code has made."""
+def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = False, strict: bool = False) -> None:
+    """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh`` and ``strict``."""
     import torch
 
     from rl_postproc.results.tables import agents_table, code_note, intervals_note, published_table
@@ -98,7 +100,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     try:
         with progress() as show:
             show("reading scores", 0.0, {})
-            results = run_benchmark(config, config.load_data(), out, show, fresh)
+            results = run_benchmark(config, config.load_data(), out, show, fresh, strict)
     except KeyboardInterrupt:
         notes.print(f"Stopped. Finished folds are kept in {out / 'folds'}; the same command goes on from there.")
         raise typer.Exit(130) from None
@@ -115,3 +117,5 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     certificates = ", ".join(sorted({certificate(row["certified_by"]) for row in results["rows"]}))
     written = ", ".join(name for name in WRITTEN if (out / name).exists())
     console.print(f"{certificates[:1].upper()}{certificates[1:]}. Results and plots are in {out}: {written}.")
+    if results["skipped"]:
+        raise typer.Exit(1)

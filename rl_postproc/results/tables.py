@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from rl_postproc.metrics.certify import CertifiedScores
 from rl_postproc.utils.files import write_text
@@ -26,7 +27,7 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
 
     Args:
         results: ``rows``, ``score`` (the name of the score) and ``agents``: per agent ``agent`` and, but for the baseline,
-            ``gain`` with ``over``, ``value``, ``low``, ``high``.
+            ``gain`` with ``over``, ``value``, ``low``, ``high``; where there are some, ``skipped``: reasons by agent.
         title: heading.
     """
     rows, score = results["rows"], results["score"]
@@ -56,7 +57,19 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
             f"{np.mean([row['seconds'] for row in own]):.1f}",
             f"{np.mean([row['evaluations'] for row in own]):,.0f}",
         )
+    for name in results.get("skipped", {}):
+        table.add_row(name, "skipped")
+    table.caption, table.caption_justify = Text(skipped_note(results), style="default"), "left"
     return table
+
+
+def skipped_note(results: Mapping[str, Any]) -> str:
+    """Says for each agent that could not run why, one a line; empty where all could.
+
+    Args:
+        results: where there are some, ``skipped``: their reasons by agent.
+    """
+    return "\n".join(f"'{name}' is skipped: {reason}" for name, reason in results.get("skipped", {}).items())
 
 
 def _gain(gain: Mapping[str, float] | None) -> str:

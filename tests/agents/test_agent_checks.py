@@ -126,5 +126,6 @@ def test_a_benchmark_checks_every_agent_before_any_work(tmp_path: Path, monkeypa
             small_simulation(12, 3),
             tmp_path / "out",
             lambda *x: told.append(x[0]),
+            strict=True,
         )
     assert not told and not (tmp_path / "out").exists()
