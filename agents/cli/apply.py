@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .inputs import DataOptions, with_plugins
-from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Threads
+from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Subset, Threads
 from .output import console, progress
 
 
@@ -21,6 +21,7 @@ def apply(
     format_option: FormatOptions = None,
     hop: Hop = None,
     classes: Classes = None,
+    subset: Subset = False,
     plugin: Plugins = None,
     threads: Threads = 1,
 ) -> None:
@@ -38,10 +39,10 @@ def apply(
     torch.set_num_threads(threads)
     with_plugins({}, plugin, None)
     processor = PostProcessor.load(run)
-    options = DataOptions(scores, None, durations, format, format_option, hop, classes)
+    options = DataOptions(scores, None, durations, format, format_option, hop, classes, subset)
     with progress() as show:
         show("reading scores", 0.0, {})
-        score_set = options.read(run)
+        score_set = options.read()
         show("applying", 0.5, {})
         events = processor.apply(score_set)
     write_events(events, out)

@@ -11,7 +11,7 @@ import typer
 from rl_postproc.utils.errors import UserError
 
 from .inputs import DataOptions, chosen_metric, names_in, with_plugins
-from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Scores, Settings
+from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Scores, Settings, Subset
 from .output import certificate, console
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def evaluate(
     format_option: FormatOptions = None,
     hop: Hop = None,
     classes: Classes = None,
+    subset: Subset = False,
     metric: Annotated[
         str | None,
         typer.Option(help="What is counted, see `rl-postproc list metrics`; else the run's, or event_based."),
@@ -44,7 +45,9 @@ def evaluate(
 
     `rl-postproc evaluate events.tsv --references REFERENCES.tsv`
 
-    A run folder is scored by the metric that it was tuned for, unless another is given.
+    A run folder is scored by the metric that it was tuned for, unless another is given. A class without references has no
+    score, and its events count in the micro average alone. With --subset only the clips count that the events (or scores)
+    list; without it, the references' clips, where the events may be silent.
 
     For event-based F1 the oracle is sed_eval. Settings of other metrics go with --set metric.KEY=VALUE.
     """
@@ -62,7 +65,7 @@ def evaluate(
             raise UserError(f"'{events}' is a run folder; give --scores with the scores to apply it to.")
         processor = PostProcessor.load(events)
         chosen = chosen_metric(metric, setting, collars, processor.about.get("metric"))
-        options = DataOptions(scores, references, durations, format, format_option, hop, classes)
+        options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
         score_set = with_classes(options.read(), processor.classes)
         expected, found = score_set.require_references(), processor.apply(score_set)
     else:
@@ -70,7 +73,7 @@ def evaluate(
             raise UserError(f"'{events}' holds events, so scores are not needed; leave out --scores, --format, "
                             "--format-option and --hop, or give the run folder of `train` to apply.")  # fmt: skip
         chosen, names = chosen_metric(metric, setting, collars), names_in(classes, "--classes") if classes else None
-        expected, found = read_event_pair(events, references, durations, names)
+        expected, found = read_event_pair(events, references, durations, names, subset)
     figures = certify.evaluate(expected, found, chosen)
     if as_json:
         print(json.dumps(figures.to_json()))

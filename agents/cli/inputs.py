@@ -58,12 +58,8 @@ class DataOptions:
             data["format"] = self.format
         return data
 
-    def read(self, run: Path | None = None) -> ScoreSet:
+    def read(self) -> ScoreSet:
         """Reads the scores.
-
-        Args:
-            run: run folder or artefact of `train`, which tells what the options leave open where it was trained on
-                these very scores.
 
         Raises:
             UserError: the scores cannot be used.
@@ -71,21 +67,7 @@ class DataOptions:
         from rl_postproc.config import TaskConfig
         from rl_postproc.utils.checked import build
 
-        data = self.section()
-        if run is not None:
-            data = {**_data_of_run(run, data["scores"]), **data}
-        return build(TaskConfig, {"data": data}, COMMAND_LINE).load_data()
-
-
-def _data_of_run(run: Path, scores: str) -> dict[str, Any]:
-    """Returns how a run read these very scores, empty where it was trained on others."""
-    from rl_postproc.config import read_yaml
-
-    path = (run if run.is_dir() else run.parent) / "config.yaml"
-    data = read_yaml(path).get("data", {}) if path.is_file() else {}
-    if not isinstance(data, dict) or data.get("root") or data.get("scores") != scores:
-        return {}
-    return {key: data[key] for key in ("durations", "format", "hop", "classes") if data.get(key) is not None}
+        return build(TaskConfig, {"data": self.section()}, COMMAND_LINE).load_data()
 
 
 def benchmark_config(

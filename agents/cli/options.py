@@ -23,7 +23,7 @@ FormatOptions = Annotated[
 ]
 Hop = Annotated[float | None, typer.Option(help="Seconds per frame, where the score files do not say.")]
 Classes = Annotated[str | None, typer.Option(help="Class names separated by commas, where the files do not say.")]
-Subset = Annotated[bool, typer.Option(help="Ignore references and durations of clips without scores.")]
+Subset = Annotated[bool, typer.Option(help="Ignore references and durations of further clips, which have no scores.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a config value: key.subkey=value. May be repeated.", metavar="KEY=VALUE"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -10,8 +12,8 @@ import torch
 from rl_postproc.data.events import Events
 from rl_postproc.data.reference_checks import event_problems, other_unit
 from rl_postproc.formats.clips import align, load_durations, load_references, match_names
-from rl_postproc.formats.events_tsv import collect_references, read_events
-from rl_postproc.utils.errors import UserError, warn
+from rl_postproc.formats.events_tsv import EventRow, collect_references, read_events
+from rl_postproc.utils.errors import UserError, quoted, warn
 
 
 def read_event_pair(
@@ -19,41 +21,45 @@ def read_event_pair(
     references: str | Path,
     durations: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    subset: bool = False,
 ) -> tuple[Events, Events]:
     """Reads detected events and their references.
 
-    The clips are those of the references; a clip that the detections do not mention has none.
+    The clips are those of the references; a clip that the detections do not mention has none. A class that only the
+    detections have is kept, with a warning that counts its events: without references it has no score, see `Metric`.
 
     Args:
         events: table of detected events.
         references: table of reference events, or a folder of one file a clip.
-        durations: table of clip lengths; must list the same clips.
-        classes: class names; those of the references when None.
+        durations: table of clip lengths; must list the same clips, or with ``subset`` more.
+        classes: class names; those of either table when None.
+        subset: whether only the clips count that the detections list, which may be fewer than the references'.
 
     Returns:
         References and detections over the same clips and classes.
 
     Raises:
-        UserError: a clip or a class of one table is missing from the other.
+        UserError: a clip of the detections is missing from the references, or a class is not among those given.
     """
     table = load_references(references)
     assert table is not None
     if not table.clips:
         raise UserError(f"The references '{references}' name no clip; add a row for each clip.")
-    lengths = load_durations(durations)
-    seconds = None
-    if lengths is not None:
-        spelt = align(table.clips, f"the references '{references}'", lengths, subset=False)
-        seconds = torch.tensor([lengths.seconds[name] for name in spelt], dtype=torch.float64)
-    names = sorted({row.label for row in table.rows if row.label}) if classes is None else list(classes)
-    if not names:
-        raise UserError(f"The references '{references}' hold no event, so no class is known; name them with --classes.")
     rows = read_events(events)
     known = match_names((row.filename for row in rows), table.clips)
+    wanted = set(known.values()) if subset else set(table.clips)
+    clips = [clip for clip in table.clips if clip in wanted]
+    if not clips:
+        raise UserError(f"No clip of the events '{events}' is among the references '{references}'; name clips alike.")
+    lengths, seconds = load_durations(durations), None
+    if lengths is not None:
+        spelt = align(clips, f"the references '{references}'", lengths, subset)
+        seconds = torch.tensor([lengths.seconds[name] for name in spelt], dtype=torch.float64)
+    wanted_rows = [row for row in table.rows if row.filename in wanted]
     renamed = [row._replace(filename=known.get(row.filename, row.filename)) for row in rows]
-    source = "the references" if classes is None else "the given list"
-    expected = collect_references(table.rows, table.clips, names, references, source)
-    found = collect_references(renamed, table.clips, names, events, source)
+    names = _class_names(wanted_rows, renamed, events, references) if classes is None else list(classes)
+    expected = collect_references(wanted_rows, clips, names, references, "the given list")
+    found = collect_references(renamed, clips, names, events, "the given list")
     for sentence in _problems(expected, found, seconds):
         warn(sentence)
     return expected, found
@@ -66,3 +72,24 @@ def _problems(expected: Events, found: Events, seconds: torch.Tensor | None) -> 
         unit = other_unit(expected, found.offset.max().expand(len(expected)), end="the last detection")
         problems += [unit] if unit else []
     return problems
+
+
+def _class_names(
+    expected: list[EventRow], found: list[EventRow], events: str | Path, references: str | Path
+) -> list[str]:
+    """Returns the classes of both tables, sorted; warns of those without references."""
+    referenced = {row.label for row in expected if row.label}
+    counts = Counter(row.label for row in found if row.label and row.label not in referenced)
+    names = sorted(referenced | set(counts))
+    if not names:
+        raise UserError(f"Neither '{references}' nor '{events}' holds an event, so no class is known; name them with "
+                        "--classes.")  # fmt: skip
+    if counts:
+        lonely, n, by_letters = sorted(counts), counts.total(), {name.casefold(): name for name in sorted(referenced)}
+        close = {name: get_close_matches(name.casefold(), by_letters, 1, 0.8) for name in lonely[:10]}
+        meant = [f"'{name}' may mean '{by_letters[match[0]]}'" for name, match in close.items() if match]
+        have = "classes have" if len(lonely) > 1 else "class has"
+        warn(f"{len(lonely)} {have} events in '{events}' and no reference in '{references}' ({quoted(lonely)}), and so "
+             f"no score; {'this event counts' if n == 1 else f'these {n} events count'} in the micro average alone"
+             + (f" ({'; '.join(meant[:3])})." if meant else "."))  # fmt: skip
+    return names

@@ -58,25 +58,36 @@ def plot_agents(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1"
 
 
 def plot_classes(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1") -> Figure:
-    """Draws the held-out score of each class (rows) for each agent (columns) as a table of colours."""
+    """Draws the held-out score of each class (rows) for each agent (columns) as a table of colours.
+
+    A class without a score, such as one without references, says so.
+    """
     names = list(dict.fromkeys(row["agent"] for row in rows))
     classes = list(rows[0]["classes"])
     values = np.array(
         [
-            [np.mean([100 * (r["classes"][c][score] or 0) for r in rows if r["agent"] == name]) for name in names]
+            [np.mean([100 * _number(r["classes"][c][score]) for r in rows if r["agent"] == name]) for name in names]
             for c in classes
         ]
     )
+    most = np.nan_to_num(values).max()
     figure = Figure(figsize=(2.4 + 0.9 * len(names), 1 + 0.34 * len(classes)))
     axes = figure.add_subplot()
-    axes.imshow(values, cmap="viridis", aspect="auto", vmin=0, vmax=max(1.0, float(values.max())))
+    axes.imshow(values, cmap="viridis", aspect="auto", vmin=0, vmax=max(1.0, float(most)))
     for i, j in np.ndindex(values.shape):
-        colour = "white" if values[i, j] < 0.6 * values.max() else "black"
-        axes.text(j, i, f"{values[i, j]:.1f}", ha="center", va="center", color=colour, fontsize=8)
+        known = not np.isnan(values[i, j])
+        colour = "white" if known and values[i, j] < 0.6 * most else "black"
+        text, size = (f"{values[i, j]:.1f}", 8) if known else ("no reference", 6)
+        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=size)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_yticks(range(len(classes)), classes)
     axes.set_title(title, loc="left")
     return figure
+
+
+def _number(score: float | None) -> float:
+    """Returns a score, NaN where it is not defined."""
+    return np.nan if score is None else score
 
 
 def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], title: str, score: str = "f1") -> Figure:

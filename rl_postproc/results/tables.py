@@ -146,7 +146,7 @@ def classes_table(report: CertifiedScores, title: str) -> Table:
         table.add_column(name.replace("_", " "), justify="right")
     for k, name in enumerate(report.classes):
         score = float(report.score.by_class[k])
-        shown = "no references" if math.isnan(score) else f"{100 * score:.2f}"
+        shown = "no reference" if math.isnan(score) else f"{100 * score:.2f}"
         table.add_row(name, *(str(int(count[k])) for count in report.counts.values()), shown)
     table.add_section()
     total = [str(int(count.sum())) for count in report.counts.values()]

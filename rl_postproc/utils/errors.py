@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 
 class UserError(Exception):
@@ -27,6 +28,11 @@ class DataWarning(UserWarning):
 def warn(sentence: str) -> None:
     """Warns with one sentence that counts what was guessed, cut or skipped, and names its place and the remedy."""
     warnings.warn(sentence, DataWarning, stacklevel=3)
+
+
+def quoted(names: Sequence[str], most: int = 3) -> str:
+    """Returns the first names in quotes, ``'a', 'b', 'c', …``."""
+    return ", ".join(f"'{name}'" for name in names[:most]) + (", …" if len(names) > most else "")
 
 
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:

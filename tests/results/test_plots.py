@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rl_postproc.results.plots import plot_curves
+from rl_postproc.results.plots import plot_classes, plot_curves
 
 
 def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
@@ -37,3 +37,11 @@ def test_where_clips_are_watched_their_curve_is_drawn_with_that_of_training_besi
 
 def test_a_figure_without_curves_has_no_lines() -> None:
     assert not plot_curves({"default": [[]]}, "title").axes[0].lines
+
+
+def test_a_class_without_reference_says_so_and_is_not_drawn_as_zero() -> None:
+    rows = [{"agent": "a", "classes": {"Cat": {"f1": 0.0}, "Dog": {"f1": None}}}]
+    axes = plot_classes(rows, "title").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["0.0", "no reference"]
+    drawn = axes.images[0].get_array()
+    assert drawn is not None and np.ma.getmaskarray(drawn).tolist() == [[False], [True]]
