@@ -75,22 +75,34 @@ class DataConfig(BaseModel):
             return simulate(self.simulated)
         from rl_postproc.formats import read_scores
 
+        files = self.files(base)
+        return read_scores(
+            files["scores"],
+            format=self.format,
+            references=files.get("references"),
+            durations=files.get("durations"),
+            classes=self.classes,
+            hop=self.hop,
+            subset=self.subset,
+        )
+
+    def files(self, base: Path | None = None) -> dict[str, Path]:
+        """Returns where scores, references and durations lie, those that are named.
+
+        Args:
+            base: folder of the config file, from which relative paths start; the working folder when None.
+
+        Raises:
+            UserError: the folder that they start from does not exist.
+        """
         root = Path(base or ".") / (self.root or ".")
         if self.root and os.environ.get(DATA_VARIABLE):
             root = Path(os.environ[DATA_VARIABLE])
         if self.root and not root.is_dir():
             raise UserError(f"The data folder '{root}' does not exist; set {DATA_VARIABLE} to the folder that holds "
                             f"'{self.scores}'.")  # fmt: skip
-        references, durations = (None if p is None else root / p for p in (self.references, self.durations))
-        return read_scores(
-            root / str(self.scores),
-            format=self.format,
-            references=references,
-            durations=durations,
-            classes=self.classes,
-            hop=self.hop,
-            subset=self.subset,
-        )
+        named = {"scores": self.scores, "references": self.references, "durations": self.durations}
+        return {name: root / path for name, path in named.items() if path is not None}
 
 
 class TaskConfig(BaseModel):
@@ -131,6 +143,11 @@ class TaskConfig(BaseModel):
     @classmethod
     def _built_objective(cls, value: Any) -> Any:
         return _as_value_error(lambda: Objective.make(value)) if isinstance(value, dict | str) else value
+
+    @property
+    def base(self) -> Path | None:
+        """Folder of the config file, from which relative paths start; None for the working folder."""
+        return self._base
 
     def load_data(self) -> ScoreSet:
         """Reads or simulates the score set.

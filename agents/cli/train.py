@@ -11,6 +11,7 @@ from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.seeds import MOST_SEED
 
 from .inputs import COMMAND_LINE, DataOptions, with_plugins
+from .next_step import apply_command
 from .options import (
     Classes,
     Durations,
@@ -134,4 +135,5 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     write_json(out / "report.json", {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json()})
     console.print(classes_table(figures, f"{learner.name} on its {scores.n_clips} training clips"))
     console.print(f"The figures are {certificate(figures.certified_by)}.")
-    console.print(f"Saved {path}. Next: rl-postproc apply {out} SCORES --out events.tsv")
+    # On a line of its own, never broken, so that it can be copied.
+    console.print(f"Saved {path}. Next:\n{apply_command(out, config)}", soft_wrap=True, markup=False, highlight=False)

@@ -34,8 +34,9 @@ def test_options_of_a_format_reach_the_reader_and_the_resolved_config(
         assert report["macro_f1"] == 1.0
         data = yaml.safe_load((tmp_path / out / "config.yaml").read_text())["data"]
         assert data["format"] == {"format": format[1] if format else "auto", "array": "mine"}
-    # what is left open is as it was trained
-    assert run("apply", "named", "tags.npz", "--out", "events.tsv")[0] == 0
+    # nothing is taken from the run's config
+    assert_one_sentence(run("apply", "named", "tags.npz", "--out", "events.tsv"), r"holds no array called scores")
+    assert run("apply", "named", "tags.npz", "--format-option", "array=mine", "--out", "events.tsv")[0] == 0
     assert "Cat" in (tmp_path / "events.tsv").read_text()
     run(*wanted, "--format-option", "array=other", "--out", "other")
     assert json.loads((tmp_path / "other" / "report.json").read_text())["macro_f1"] == 0.0

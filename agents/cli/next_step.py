@@ -1,0 +1,55 @@
+"""The command that comes after `train`, as it can be typed in the working folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rl_postproc.config import TaskConfig
+
+
+def apply_command(run: Path, config: TaskConfig) -> str:
+    """Returns the command that applies a run to the scores it was tuned on, with every option that reading them took.
+
+    Args:
+        run: the run folder.
+        config: its config; where it has simulated data, the scores are left to be filled in.
+    """
+    data = config.data
+    if data is None or data.scores is None:
+        return f"rl-postproc apply {shlex.quote(str(run))} SCORES --out events.tsv"
+    files = data.files(config.base)
+    words = ["rl-postproc", "apply", str(run), _shown(files["scores"])]
+    if "durations" in files:
+        words += ["--durations", _shown(files["durations"])]
+    format = {"format": data.format} if isinstance(data.format, str) else dict(data.format)
+    name = format.pop("format", "auto")
+    words += [] if name == "auto" else ["--format", str(name)]
+    for key, value in format.items():
+        words += ["--format-option", f"{key}={_yaml(value)}"]
+    words += [] if data.hop is None else ["--hop", repr(data.hop)]
+    words += [] if data.classes is None else ["--classes", ",".join(data.classes)]
+    words += ["--subset"] if data.subset else []
+    for plugin in config.plugins:
+        words += ["--plugin", plugin]
+    return shlex.join([*words, "--out", "events.tsv"])
+
+
+def _shown(path: Path) -> str:
+    """Returns a path from the working folder, if it lies below, else its full path."""
+    path, here = Path(os.path.abspath(path)), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _yaml(value: Any) -> str:
+    """Returns text that YAML reads as a value."""
+    import yaml
+
+    try:
+        return value if yaml.safe_load(value) == value else json.dumps(value)
+    except (AttributeError, yaml.YAMLError):  # no text, or text that YAML takes for something else
+        return json.dumps(value)
