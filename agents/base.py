@@ -20,7 +20,7 @@ Average = Literal["macro", "micro"]
 """Whether scores are averaged over classes, or taken of the counts summed over classes."""
 
 ProgressCallback = Callable[[float, dict[str, float]], None]
-"""Called with the fraction of the work done, and the newest figures by name."""
+"""Called with the fraction of the work done, and the newest figures by name: counts as int, shares of one as float."""
 
 
 def silent(fraction: float, figures: dict[str, float]) -> None:

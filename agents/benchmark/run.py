@@ -29,7 +29,7 @@ from .outcome import intervals, pool_folds, write_results
 from .provenance import fingerprint, save_provenance
 
 BenchmarkProgress = Callable[[str, float, dict[str, float]], None]
-"""Called with what is being done, the fraction of it, and the newest figures."""
+"""Called with what is being done, the fraction of it, and the newest figures: counts as int, shares of one as float."""
 
 _SMALL_TABLE = 1 << 28
 """Entries of a count table that is made without being asked for, half a gigabyte at two bytes each."""

@@ -1,9 +1,11 @@
-"""Where results and notes go, and the bar that shows progress."""
+"""Where results and notes go, and how progress is shown: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,25 +19,66 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 notes = Console(stderr=True)
 """Progress and errors."""
 
+FIRST_LINE, NEXT_LINE = 1.0, 10.0
+"""Seconds of work before the first line of progress where there is no terminal, and between two of them."""
+
 
 @contextlib.contextmanager
 def progress() -> Iterator[BenchmarkProgress]:
-    """Shows one bar with what is being done and the newest figures."""
+    """Shows what is being done, how much of it is, and the newest figures: counts as they are, shares in percent."""
+    with _bar() if notes.is_terminal else _lines() as show:
+        yield show
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[BenchmarkProgress]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=notes, transient=True) as bar:
+    description = TextColumn("{task.description}", markup=False)
+    with Progress(
+        description, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=notes, transient=True
+    ) as bar:
         task = bar.add_task("starting", total=1.0)
 
         def show(what: str, fraction: float, figures: dict[str, float]) -> None:
-            shown = "".join(f"  {name.replace('_', ' ')} {_short(value)}" for name, value in figures.items())
-            bar.update(task, description=what + shown, completed=fraction)
+            bar.update(task, description="  ".join((what, *_shown(figures))), completed=fraction)
 
         yield show
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{100 * value:.2f} %"
+@contextlib.contextmanager
+def _lines() -> Iterator[BenchmarkProgress]:
+    """Prints the newest state from time to time, whether or not there is news, so that a log shows that work goes on."""
+    begin, done = time.monotonic(), threading.Event()
+    newest: list[tuple[str, float, dict[str, float]]] = [("starting", 0.0, {})]
+
+    def show(what: str, fraction: float, figures: dict[str, float]) -> None:
+        newest[0] = what, fraction, figures
+
+    def tell() -> None:
+        wait = FIRST_LINE
+        while not done.wait(wait):
+            (what, fraction, figures), minutes = newest[0], divmod(int(time.monotonic() - begin), 60)
+            parts = (f"{what}: {100 * fraction:.0f} %", *_shown(figures))
+            with contextlib.suppress(OSError):  # nobody reads on
+                notes.out(f"[{minutes[0]}:{minutes[1]:02d}] {', '.join(parts)}", highlight=False)
+            wait = NEXT_LINE
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield show
+    finally:
+        done.set()
+        teller.join()
+
+
+def _shown(figures: dict[str, float]) -> list[str]:
+    """Returns figures for people: integers are counts, other numbers shares of one."""
+    return [
+        f"{name.replace('_', ' ')} {f'{value:,}' if isinstance(value, int) else f'{100 * value:.2f} %'}"
+        for name, value in figures.items()
+    ]
 
 
 def certificate(certified_by: str) -> str:

@@ -96,7 +96,7 @@ class ExactGradient(Agent):
                 reached: dict[str, torch.Tensor] = dict(zip(DETECTION, (*sums, total), strict=True))
                 point = task.objective.linearise(task.metric, reached, table.n_clips)
                 known = total > 0
-                figures = {"epoch": epoch + 1.0, "expected_macro_f1": float(point.lam[known].mean())}
+                figures = {"epoch": epoch + 1, "expected_macro_f1": float(point.lam[known].mean())}
                 curve.append(figures)
                 report((epoch + 1) / self.epochs, figures)
         return actor.eval()

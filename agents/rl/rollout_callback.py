@@ -80,7 +80,7 @@ class RolloutCallback(BaseCallback):
     @property
     def decisions(self) -> int:
         """The number of decisions that the model has been trained on."""
-        return round(self.curve[-1]["steps"]) if self.curve else 0
+        return int(self.curve[-1]["steps"]) if self.curve else 0
 
     def restore(self, model: PPO) -> None:
         """Takes up a checkpoint, if there is one of this very run."""
@@ -107,7 +107,7 @@ class RolloutCallback(BaseCallback):
 
     def _after_update(self) -> None:
         assert isinstance(self.model, PPO)
-        steps = float(self.model.num_timesteps * self.each)
+        steps = self.model.num_timesteps * self.each
         if self.curve and (self.stopped or self.curve[-1]["steps"] == steps):
             return  # A resumed run begins where the checkpoint was made; a stopped one has learned nothing since.
         task, table = self._task, self._task.table
@@ -116,7 +116,7 @@ class RolloutCallback(BaseCallback):
         # Of the policy that explores, and not of its argmax, which knows the training clips better than others.
         point = task.objective.linearise(task.metric, self.model.policy.expected_counts(table), table.n_clips)
         self.training_env.set_attr("linearisation", point)
-        figures = {"steps": steps, f"train_{self._score}": table.score(choice).macro}
+        figures: dict[str, float] = {"steps": steps, f"train_{self._score}": table.score(choice).macro}
         if self._unseen is not None:
             figures[f"held_out_{self._score}"] = self._unseen.table.score(self._choose(self._unseen)).macro
         self.curve.append(figures)

@@ -150,8 +150,8 @@ class VPGPaper(Agent):
             loss.backward()
             optimiser.step()
             n_passes += self.batch
-            figures = {"passes": float(n_passes), f"train_{objective_name(task)}": float(macro.mean())}
-            curve.append({"steps": float(n_passes * task.scores.n_clips), **figures})
+            figures = {"passes": n_passes, f"train_{objective_name(task)}": float(macro.mean())}
+            curve.append({"steps": n_passes * task.scores.n_clips, **figures})
             report(min(1.0, n_passes / self.passes), figures)
         tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
         policy = PassPolicy(n_classes, kernels, self.hidden, tensors)

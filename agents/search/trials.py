@@ -63,7 +63,7 @@ class Trials:
         elif bool(better):
             self._best = candidate[int(trial)]
         self.done += len(actions)
-        steps = float(self.done * self.task.scores.n_clips)
+        steps = self.done * self.task.scores.n_clips
         self.curve.append({"steps": steps, self.figure: self.best_score})
         return score
 
