@@ -25,6 +25,8 @@ from rl_postproc.pipeline.stack import Stack
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.utils.checked import build
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.override import override
+from rl_postproc.utils.plain_values import parse_yaml
 from rl_postproc.utils.plugins import load_plugins
 
 DATA_VARIABLE = "RL_POSTPROC_DATA"
@@ -184,7 +186,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"Cannot read the config '{path}': {error.strerror or error}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -198,38 +200,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return value
 
 
-def override(config: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """Returns the config with ``key.subkey=value`` settings applied; list items are addressed by number.
-
-    Raises:
-        UserError: a setting without ``=``, a path through a plain value, or an item that does not exist.
-    """
-    import copy
-
-    config = copy.deepcopy(config)
-    for setting in settings:
-        path, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"--set takes key.subkey=value, but got '{setting}'.")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"--set {path}: '{text}' is not a YAML value.") from error
-        *parents, last = path.split(".")
-        place: Any = config
-        try:
-            for key in parents:
-                place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
-            place[int(last) if isinstance(place, list) else last] = value
-        except (TypeError, ValueError, IndexError, AttributeError) as error:
-            raise UserError(f"--set {path}: there is no such place in the config.") from error
-    return config
-
-
 def load_config(model: type[Task], path: str | Path, settings: list[str] | None = None) -> Task:
     """Reads, overrides and checks a config file; its relative paths start from its own folder."""
     path = Path(path)
-    return build_config(model, override(read_yaml(path), settings or []), str(path), path.resolve().parent)
+    return build_config(model, override(read_yaml(path), settings or [], model), str(path), path.resolve().parent)
 
 
 def build_config(model: type[Task], values: dict[str, Any], where: str, base: Path | None = None) -> Task:

@@ -214,7 +214,9 @@ def _device(device: str | torch.device) -> torch.device:
         UserError: there is no such device here.
     """
     try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        probe = torch.zeros(1, device=device)
+        probe.tolist()  # the device 'meta' holds no values
+        return probe.device
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"The device '{device}' cannot be used here ({reason}); use 'cpu'.") from error

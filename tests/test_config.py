@@ -12,53 +12,12 @@ from hypothesis import strategies as st
 from rl_postproc.agents import make_agent
 from rl_postproc.agents.benchmark.config import BenchmarkConfig, choose_agents, named_agents
 
-from rl_postproc.config import TaskConfig, load_config, override, read_yaml
+from rl_postproc.config import TaskConfig, load_config, read_yaml
 from rl_postproc.utils.checked import build
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
-
-
-@pytest.mark.parametrize(
-    ("setting", "path", "value"),
-    [
-        ("folds=3", ["folds"], 3),
-        ("data.simulated.n_clips=5", ["data", "simulated", "n_clips"], 5),
-        ("new.key.below=[1, two]", ["new", "key", "below"], [1, "two"]),
-        ("stack.1.threshold=0.25", ["stack", 1, "threshold"], 0.25),
-        ("title=a=b", ["title"], "a=b"),
-        ("title=", ["title"], None),
-        ("data.simulated={n_clips: 7}", ["data", "simulated"], {"n_clips": 7}),
-    ],
-)
-def test_a_setting_reaches_its_place(setting: str, path: list[Any], value: Any) -> None:
-    config = {"folds": 5, "stack": [{"stage": "median"}, {"stage": "threshold"}], "data": {"simulated": {"seed": 1}}}
-    before = yaml.safe_dump(config)
-    found: Any = override(config, [setting])
-    for key in path:
-        found = found[key]
-    assert found == value
-    assert yaml.safe_dump(config) == before
-
-
-def test_later_settings_win() -> None:
-    assert override({}, ["a.b=1", "a.b=2", "a.c=3"]) == {"a": {"b": 2, "c": 3}}
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("folds", r"key\.subkey=value.*'folds'"),
-        ("stack.7.kernel=1", r"stack\.7\.kernel.*no such place"),
-        ("stack.first.kernel=1", r"no such place"),
-        ("folds.sub=1", r"folds\.sub.*no such place"),
-        ("title=[1", r"title.*'\[1'.*not a YAML value"),
-    ],
-)
-def test_a_setting_that_fits_nowhere_is_refused(setting: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        override({"folds": 5, "stack": [{"stage": "median"}]}, [setting])
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _common(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:
-        console.print(f"rl-postproc {__version__}")
+        console.say(f"rl-postproc {__version__}")
         raise typer.Exit
 
 
@@ -61,7 +61,7 @@ def _run() -> int:
 
     def show(message: Any, category: type[Warning], *place: Any) -> None:
         if issubclass(category, DataWarning):
-            notes.print(f"[bold yellow]Note:[/] {_escaped(str(message))}", soft_wrap=True)
+            notes.say(str(message), "Note:", "bold yellow")
         else:
             shown(message, category, *place)
 
@@ -73,15 +73,15 @@ def _run() -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except UserError as error:
-        notes.print(f"[bold red]Error:[/] {_escaped(str(error))}", soft_wrap=True)
+        notes.say(str(error), "Error:", "bold red")
         return 2
     except RuntimeError as error:
         if not _is_certification_error(error):
             raise
-        notes.print(f"[bold red]The figures do not agree with sed_eval, please report this:[/] {_escaped(str(error))}")
+        notes.say(str(error), "The figures do not agree with sed_eval, please report this:", "bold red")
         return 3
     except (KeyboardInterrupt, typer.Abort):
-        notes.print("Stopped; nothing half-written was left.")
+        notes.say("Stopped; nothing half-written was left.")
         return 130
     except _USAGE_ERROR as error:
         error.show()
@@ -92,9 +92,3 @@ def _is_certification_error(error: RuntimeError) -> bool:
     from rl_postproc.metrics.certify import CertificationError
 
     return isinstance(error, CertificationError)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .inputs import DataOptions, with_plugins
+from .inputs import DataOptions, use_threads, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Subset, Threads
 from .output import console, progress
 
@@ -31,12 +31,10 @@ def apply(
 
     The scores must have the classes that it was tuned for. Durations cut events that would last beyond a clip's end.
     """
-    import torch
-
     from rl_postproc.formats import write_events
     from rl_postproc.pipeline.postprocessor import PostProcessor
 
-    torch.set_num_threads(threads)
+    use_threads(threads)
     with_plugins({}, plugin, None)
     processor = PostProcessor.load(run)
     options = DataOptions(scores, None, durations, format, format_option, hop, classes, subset)
@@ -46,4 +44,4 @@ def apply(
         show("applying", 0.5, {})
         events = processor.apply(score_set)
     write_events(events, out)
-    console.print(f"Wrote {len(events)} events of {score_set.n_clips} clips to {out}.")
+    console.say(f"Wrote {len(events)} events of {score_set.n_clips} clips to {out}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .inputs import DataOptions, benchmark_config, integers, names_in
+from .inputs import DataOptions, benchmark_config, integers, names_in, use_threads
 from .options import (
     Classes,
     Durations,
@@ -90,19 +90,17 @@ def benchmark(
 
 def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = False, strict: bool = False) -> None:
     """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh`` and ``strict``."""
-    import torch
-
     from rl_postproc.results.tables import agents_table, code_note, intervals_note, published_table
 
     from ..benchmark.run import run_benchmark
 
-    torch.set_num_threads(threads)
+    use_threads(threads)
     try:
         with progress() as show:
             show("reading scores", 0.0, {})
             results = run_benchmark(config, config.load_data(), out, show, fresh, strict)
     except KeyboardInterrupt:
-        notes.print(f"Stopped. Finished folds are kept in {out / 'folds'}; the same command goes on from there.")
+        notes.say(f"Stopped. Finished folds are kept in {out / 'folds'}; the same command goes on from there.")
         raise typer.Exit(130) from None
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:
@@ -111,11 +109,11 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     title = f"{config.title}: {results['n_clips']} {kind}, {how}, in percent"
     console.print(agents_table(results, title))
     for note in filter(None, (intervals_note(results), code_note(results))):
-        console.print(note)
+        console.say(note)
     if "published" in results:
         console.print(published_table(results))
     certificates = ", ".join(sorted({certificate(row["certified_by"]) for row in results["rows"]}))
     written = ", ".join(name for name in WRITTEN if (out / name).exists())
-    console.print(f"{certificates[:1].upper()}{certificates[1:]}. Results and plots are in {out}: {written}.")
+    console.say(f"{certificates[:1].upper()}{certificates[1:]}. Results and plots are in {out}: {written}.")
     if results["skipped"]:
         raise typer.Exit(1)

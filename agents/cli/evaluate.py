@@ -79,7 +79,7 @@ def evaluate(
         print(json.dumps(figures.to_json()))
     else:
         console.print(classes_table(figures, str(events)))
-        console.print(f"Metric: {_described(chosen)}. The figures are {certificate(figures.certified_by)}.")
+        console.say(f"Metric: {_described(chosen)}. The figures are {certificate(figures.certified_by)}.")
 
 
 def _described(metric: Metric) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, warn
 
 if TYPE_CHECKING:
     from rl_postproc.data.scores import ScoreSet
@@ -76,7 +76,8 @@ def benchmark_config(
     """Reads the config of a benchmark from a file, or one that comes with the package, with keys replaced."""
     from importlib.resources import files
 
-    from rl_postproc.config import build_config, override, read_yaml
+    from rl_postproc.config import build_config, read_yaml
+    from rl_postproc.utils.override import override
 
     from ..benchmark.config import BenchmarkConfig
 
@@ -84,7 +85,10 @@ def benchmark_config(
     if not path.exists():
         packaged = Path(str(files("rl_postproc.configs"))) / (path.name if path.suffix else f"{path.name}.yaml")
         path = packaged if len(path.parts) == 1 and packaged.exists() else path
-    values, base = override({**read_yaml(path), **(extra or {})}, settings or []), path.resolve().parent
+    values, base = (
+        override({**read_yaml(path), **(extra or {})}, settings or [], BenchmarkConfig),
+        path.resolve().parent,
+    )
     return build_config(BenchmarkConfig, with_plugins(values, plugins, base), str(path), base)
 
 
@@ -121,8 +125,8 @@ def chosen_metric(
 
     They change the metric that a run was tuned for, if it tells one and none or the same is named.
     """
-    from rl_postproc.config import override
     from rl_postproc.metrics import Metric
+    from rl_postproc.utils.override import override
 
     known = run or {"metric": "event_based"}
     start = dict(known) if name in (None, known["metric"]) else {"metric": name}
@@ -134,9 +138,23 @@ def chosen_metric(
     return Metric.make({**values["metric"], **given}, "the command line")
 
 
+def use_threads(number: int) -> None:
+    """Has torch work on so many threads, at most as many as there are cores to run them."""
+    import os
+
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if number > cores:
+        warn(f"--threads {number} is more than the {cores} cores here; {cores} are used.")
+    torch.set_num_threads(min(number, cores))
+
+
 def assignments(texts: list[str], option: str) -> dict[str, Any]:
     """Returns the values of ``KEY=VALUE`` options, as YAML reads them."""
     import yaml
+
+    from rl_postproc.utils.plain_values import parse_yaml, shortened
 
     found = {}
     for text in texts:
@@ -144,9 +162,9 @@ def assignments(texts: list[str], option: str) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"{option} takes KEY=VALUE, but got '{text}'.")
         try:
-            found[key] = yaml.safe_load(value)
+            found[key] = parse_yaml(value)
         except yaml.YAMLError as error:
-            raise UserError(f"{option} {key}: '{value}' is not a YAML value.") from error
+            raise UserError(f"{option} {key}: '{shortened(value)}' is not a YAML value.") from error
     return found
 
 

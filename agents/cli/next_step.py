@@ -49,7 +49,9 @@ def _yaml(value: Any) -> str:
     """Returns text that YAML reads as a value."""
     import yaml
 
+    from rl_postproc.utils.plain_values import parse_yaml
+
     try:
-        return value if yaml.safe_load(value) == value else json.dumps(value)
+        return value if parse_yaml(value) == value else json.dumps(value)
     except (AttributeError, yaml.YAMLError):  # no text, or text that YAML takes for something else
         return json.dumps(value)

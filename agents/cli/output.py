@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
     from ..benchmark.run import BenchmarkProgress
 
-console = Console(width=None if sys.stdout.isatty() else 120)
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class PlainConsole(Console):
+    """Prints names, paths and figures as they are, in sentences and in tables alike.
+
+    Nothing in them is taken for markup or for an emoji, and control characters, which could steer a terminal, are shown
+    as ``\ufffd``.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See `Console.render_str`; whatever is printed as a string passes here, cells and titles of tables too."""
+        return super().render_str(printable(text), **options)
+
+    def say(self, sentence: str, label: str = "", style: str = "") -> None:
+        """Prints a sentence, behind a label in a style, in one line however wide: paths are not broken."""
+        text = self.render_str(sentence)
+        self.print(Text.assemble((label, style), " ", text) if label else text, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Returns a text with ``\ufffd`` for control characters, but for tabs and ends of lines, and for undecodable bytes."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+console = PlainConsole(width=None if sys.stdout.isatty() else 120)
 """Results."""
-notes = Console(stderr=True)
+notes = PlainConsole(stderr=True)
 """Progress and errors."""
 
 FIRST_LINE, NEXT_LINE = 1.0, 10.0
@@ -41,7 +71,7 @@ def _bar() -> Iterator[BenchmarkProgress]:
         task = bar.add_task("starting", total=1.0)
 
         def show(what: str, fraction: float, figures: dict[str, float]) -> None:
-            bar.update(task, description="  ".join((what, *_shown(figures))), completed=fraction)
+            bar.update(task, description=printable("  ".join((what, *_shown(figures)))), completed=fraction)
 
         yield show
 
@@ -61,7 +91,7 @@ def _lines() -> Iterator[BenchmarkProgress]:
             (what, fraction, figures), minutes = newest[0], divmod(int(time.monotonic() - begin), 60)
             parts = (f"{what}: {100 * fraction:.0f} %", *_shown(figures))
             with contextlib.suppress(OSError):  # nobody reads on
-                notes.out(f"[{minutes[0]}:{minutes[1]:02d}] {', '.join(parts)}", highlight=False)
+                notes.say(f"[{minutes[0]}:{minutes[1]:02d}] {', '.join(parts)}")
             wait = NEXT_LINE
 
     teller = threading.Thread(target=tell, daemon=True)

@@ -23,16 +23,16 @@ def simulate(
     `rl-postproc train --out runs/mine --agent grid_search --scores data/scores --references data/references.tsv
     --durations data/durations.tsv`
     """
-    from rl_postproc.config import override
     from rl_postproc.formats import sed_scores, write_events
     from rl_postproc.simulation.config import SimulationConfig
     from rl_postproc.simulation.data_set import simulate as make
     from rl_postproc.utils.checked import build
     from rl_postproc.utils.files import write_text
+    from rl_postproc.utils.override import override
 
-    score_set = make(build(SimulationConfig, override({}, setting or []), "--set"))
+    score_set = make(build(SimulationConfig, override({}, setting or [], SimulationConfig), "--set"))
     sed_scores.write(score_set, out / "scores")
     write_events(score_set.require_references(), out / "references.tsv")
     rows = zip(score_set.clip_ids, score_set.durations.tolist(), strict=True)
     write_text(out / "durations.tsv", "filename\tduration\n" + "".join(f"{name}\t{length}\n" for name, length in rows))
-    console.print(f"Wrote {score_set.n_clips} clips to {out}.")
+    console.say(f"Wrote {score_set.n_clips} clips to {out}.")

@@ -10,7 +10,7 @@ import typer
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.seeds import MOST_SEED
 
-from .inputs import COMMAND_LINE, DataOptions, with_plugins
+from .inputs import COMMAND_LINE, DataOptions, use_threads, with_plugins
 from .next_step import apply_command
 from .options import (
     Classes,
@@ -65,9 +65,7 @@ def train(
     and objective go with --set metric.KEY=VALUE and --set objective.KEY=VALUE. Figures on the training clips are
     optimistic; `benchmark` tells what to expect on others.
     """
-    import torch
-
-    torch.set_num_threads(threads)
+    use_threads(threads)
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
     named = {"metric": metric, "objective": objective}
     learner, task_config = _prepared(agent, config, options, named, plugin, setting)
@@ -83,7 +81,8 @@ def _prepared(
     settings: list[str] | None,
 ) -> tuple[Agent, TaskConfig]:
     """Returns the agent and the checked config of a run."""
-    from rl_postproc.config import TaskConfig, build_config, override, read_yaml
+    from rl_postproc.config import TaskConfig, build_config, read_yaml
+    from rl_postproc.utils.override import override
 
     from ..base import Agent
     from ..benchmark.config import BenchmarkConfig
@@ -98,11 +97,11 @@ def _prepared(
             values[noun] = {noun: name}
     base = config.resolve().parent if config else None
     where = str(config or COMMAND_LINE)
-    values = with_plugins(override(values, settings or []), plugins, base)
+    values = with_plugins(override(values, settings or [], BenchmarkConfig), plugins, base)
     learner = Agent.make(values.pop("agent"), COMMAND_LINE)
     for key in values:
         if key not in BenchmarkConfig.model_fields:
-            raise UserError(f"{where}: unknown key '{key}'{suggest(key, list(BenchmarkConfig.model_fields))}.")
+            raise UserError(f"{where}: unknown key '{key}'{suggest(str(key), list(BenchmarkConfig.model_fields))}.")
     if config is None and not data and "data" not in values:
         raise UserError("There is nothing to train on; give --scores with --references, or --config.")
     known = {key: values[key] for key in TaskConfig.model_fields if key in values}
@@ -134,6 +133,6 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     figures = evaluate(scores.require_references(), fit.post_processor.apply(scores), config.metric)
     write_json(out / "report.json", {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json()})
     console.print(classes_table(figures, f"{learner.name} on its {scores.n_clips} training clips"))
-    console.print(f"The figures are {certificate(figures.certified_by)}.")
+    console.say(f"The figures are {certificate(figures.certified_by)}.")
     # On a line of its own, never broken, so that it can be copied.
-    console.print(f"Saved {path}. Next:\n{apply_command(out, config)}", soft_wrap=True, markup=False, highlight=False)
+    console.say(f"Saved {path}. Next:\n{apply_command(out, config)}")

@@ -15,6 +15,7 @@ from stable_baselines3 import PPO
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import whole_file
+from rl_postproc.utils.plain_values import parse_json
 
 from ...envs.adapters.stable_baselines3 import SB3VecEnv
 
@@ -69,7 +70,7 @@ def load_checkpoint(path: Path, model: PPO, key: str) -> tuple[list[dict[str, fl
         return [], {}
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["about"])
+            about = parse_json(file.metadata()["about"])
             names = ("key", "code", "steps", "updates", "curve")
             known, code, steps, updates, curve = (about[name] for name in names)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

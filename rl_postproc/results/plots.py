@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
@@ -25,9 +27,18 @@ COLOURS = {"before": "#c44e52", "after": "#4c72b0", "reference": "#55a868"}
 
 def save(figure: Figure, path: str | Path) -> Path:
     """Writes a figure whole or not at all."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=130, bbox_inches="tight")
+    with whole_file(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # names in scripts that the font lacks are shown as boxes
+        with_plain_text(figure).savefig(temporary, dpi=130, bbox_inches="tight")
     return Path(path)
+
+
+def with_plain_text(figure: Figure) -> Figure:
+    """Has a figure show its names as they are: a dollar sign in them begins no formula."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
+    return figure
 
 
 def plot_agents(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1") -> Figure:
@@ -186,4 +197,4 @@ def plot_clip(
     handles = [Patch(color=palette.get(n, COLOURS["reference"]), label=n) for n in shown]
     if handles:
         figure.legend(handles=handles, loc="outside upper center", ncol=len(shown), frameon=False)
-    return figure
+    return with_plain_text(figure)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.plain_values import parse_json
 
 
 @contextmanager
@@ -59,8 +60,8 @@ def read_json(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"'{path}' is not valid JSON ({error}); it may be truncated, make it anew.") from error

@@ -82,7 +82,7 @@ class Registered(BaseModel):
         Raises:
             UserError: an unknown name or setting.
         """
-        values = {cls.noun: settings} if isinstance(settings, str) else settings
+        values = settings if isinstance(settings, dict) else {cls.noun: settings}
         name, kinds, place = values.get(cls.noun), cls.types(), f"{where}: " if where else ""
         if not isinstance(name, str) or name not in kinds:
             raise UnknownNameError(f"{place}unknown {cls.noun} '{name}'{suggest(str(name), list(kinds))}.")

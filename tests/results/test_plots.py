@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from cases import make_set
+from matplotlib.text import Text
 
-from rl_postproc.results.plots import plot_classes, plot_curves
+from rl_postproc.results.plots import plot_agents, plot_classes, plot_clip, plot_curves, save
 
 
 def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
@@ -45,3 +52,26 @@ def test_a_class_without_reference_says_so_and_is_not_drawn_as_zero() -> None:
     assert [text.get_text() for text in axes.texts] == ["0.0", "no reference"]
     drawn = axes.images[0].get_array()
     assert drawn is not None and np.ma.getmaskarray(drawn).tolist() == [[False], [True]]
+
+
+def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
+    names = ["$a_{b$", "$x$", "犬", "[/b]"]
+    rows = [
+        {"agent": agent, "macro_f1": 0.5, "train_macro_f1": 0.5, "classes": {name: {"f1": 0.5} for name in names}}
+        for agent in names
+    ]
+    clip = make_set(torch.full((1, 2, 20), 0.6), [("c0", 0.5, 1.0, "k1")])
+    clip = dataclasses.replace(clip, classes=("$a_{b$", "$x$"))
+    figures = [
+        plot_agents(rows, "$a_{b$"),
+        plot_classes(rows, "$x$ $y$"),
+        plot_curves({name: [curve((0, 0.1), (5, 0.2))] for name in names}, "$x$"),
+        plot_clip(clip, 0, {"$y$": clip.require_references()}),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i, figure in enumerate(figures):
+            save(figure, tmp_path / f"{i}.png")
+    drawn = [text for figure in figures for text in figure.findobj(Text) if "$" in text.get_text()]
+    assert len(drawn) >= 12
+    assert not any(text.get_parse_math() for text in drawn)

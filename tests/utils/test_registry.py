@@ -73,8 +73,9 @@ def test_a_class_whose_module_is_imported_anew_takes_the_place_of_its_former_sel
 
 
 def test_settings_come_by_name_or_in_a_mapping_and_are_checked(noun: type[Registered]) -> None:
-    kind(noun, "Square", "square", side=1.0)
+    square = kind(noun, "Square", "square", side=1.0)
     kept = kind(noun, "Circle", "circle", radius=1.0)
+    assert noun.types().keys() == {"circle", "square"} and noun.types()["square"] is square
     assert noun.make("circle") == kept() == noun.make({"shape": "circle"})
     assert noun.make({"shape": "circle", "radius": 2}).model_dump() == {"shape": "circle", "radius": 2.0}
     for settings, message in (

@@ -68,6 +68,13 @@ def test_settings_that_fit_nowhere_are_refused(run: Run, tmp_path: Path, setting
     ("options", "message"),
     [
         (["--agent", "pppo"], r"unknown agent 'pppo'.*did you mean 'ppo'"),
+        (["--set", "agent=3"], r"unknown agent '3'"),
+        (["--set", "agent=[ppo]"], r"unknown agent '\['ppo'\]'"),
+        (["--set", "metric=3"], r"'metric' is 3"),
+        (["--set", "objective=[1]"], r"'objective' is \[1\]"),
+        (["--set", "stack=3"], r"'stack' is 3"),
+        (["--set", "stack.2.threshold=0.3"], r"'stack' is a list whose items are numbered 0 to 1"),
+        (["--set", "stack.1.treshold=0.3"], r"'treshold'.*did you mean 'threshold'"),
         (["--agent", "ppo", "--set", "agent.rollout=3"], r"'rollout'.*did you mean 'rollouts'"),
         (["--format", "hdf"], r"no format 'hdf'"),
         (["--format", "npy"], r"npy"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from program import Run, assert_one_sentence, config_file, sources
 
@@ -108,9 +110,44 @@ def test_metric_and_objective_of_train_replace_those_of_the_config(run: Run, tmp
     assert not (tmp_path / "out").exists()
 
 
-def test_a_device_that_does_not_exist_is_refused_before_anything_is_written(
-    run: Run, simulated: Path, tmp_path: Path
+@pytest.mark.parametrize("device", ["abacus", "meta", "lazy", "hpu", "cpu:-1", ""])
+def test_a_device_that_cannot_be_used_is_refused_before_anything_is_written(
+    run: Run, simulated: Path, tmp_path: Path, device: str
 ) -> None:
-    result = run("train", "--agent", "default", *sources(simulated), "--device", "abacus", "--out", "out")
-    assert_one_sentence(result, r"device 'abacus' cannot be used here")
+    result = run("train", "--agent", "default", *sources(simulated), "--device", device, "--out", "out")
+    assert_one_sentence(result, rf"device '{device}' cannot be used here")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("agent", ["ppo", "optuna_search", "heu_thresh"])
+def test_seeds_that_no_library_takes_are_refused(run: Run, tmp_path: Path, agent: str) -> None:
+    for seed in (-1, 4_000_001, 10**30):
+        code, _, err = run("train", "--agent", agent, "--scores", "absent", "--seed", seed, "--out", "out")
+        assert code == 2
+        assert "--seed" in err
+        config = config_file(tmp_path, agents=[agent], seeds=[seed])
+        assert_one_sentence(run("benchmark", config, "--out", "out"), rf"'seeds\.0' is {seed}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_threads_than_cores_are_bound_with_a_note(run: Run, simulated: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        code, _, err = run("train", "--agent", "default", *sources(simulated), "--threads", 100_000, "--out", "out")
+        cores = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+    assert code == 0
+    assert cores <= (os.cpu_count() or 1)
+    assert f"Note: --threads 100000 is more than the {cores} cores here; {cores} are used." in err
+    assert json.loads((tmp_path / "out" / "versions.json").read_text())["threads"] == cores
+
+
+def test_any_value_of_the_config_can_be_set_those_of_defaults_too(run: Run, simulated: Path, tmp_path: Path) -> None:
+    settings = ["--set", "stack.1.threshold=0.3", "--set", "stack.0.kernel=0.2", "--set", "metric.t_collar=0.3"]
+    code, _, err = run("train", "--agent", "default", *sources(simulated), *settings, "--out", "out")
+    assert code == 0, err
+    resolved = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    assert resolved["stack"][1]["threshold"]["candidates"] == [0.3]
+    assert resolved["stack"][0]["kernel"]["candidates"] == [0.2]
+    assert resolved["metric"]["t_collar"] == 0.3
