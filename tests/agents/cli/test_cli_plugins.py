@@ -150,7 +150,7 @@ def test_an_agent_that_does_not_fit_says_so_before_any_work(plugin: Path, tmp_pa
     if command == "train":
         arguments = ["train", "--config", config, "--agent", "middle", "--set", "agent.least_clips=99"]
     else:
-        arguments = ["benchmark", config]
+        arguments = ["benchmark", config, "--strict"]
     done = process(*arguments, "--out", "out", cwd=tmp_path)
     assert_one_sentence((done.returncode, done.stdout, done.stderr), "needs 99 clips; give more")
     assert not (tmp_path / "out").exists()
