@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,17 @@ from matplotlib.text import Text
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.results.extent import (
+    MOST_CLASSES,
+    clock,
+    differing_time,
+    excerpt,
+    heading,
+    inches,
+    most_different_classes,
+    outline,
+    short,
+)
 from rl_postproc.results.tables import score_label
 from rl_postproc.utils.files import whole_file
 
@@ -52,7 +64,7 @@ def plot_agents(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1"
     names = list(dict.fromkeys(row["agent"] for row in rows))
     held = [[100 * row[f"macro_{score}"] for row in rows if row["agent"] == name] for name in names]
     train = [np.mean([100 * row[f"train_macro_{score}"] for row in rows if row["agent"] == name]) for name in names]
-    figure = Figure(figsize=(6.5, 0.8 + 0.42 * len(names)))
+    figure = Figure(figsize=inches(6.5, 0.8 + 0.42 * len(names)))
     axes = figure.add_subplot()
     y = np.arange(len(names))[::-1]
     axes.barh(y, [np.mean(h) for h in held], color=COLOURS["after"], height=0.6, label="held out")
@@ -61,9 +73,9 @@ def plot_agents(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1"
         if len(values) > 1:
             axes.scatter(values, [position] * len(values), s=10, color="white", edgecolor="black", zorder=4)
         axes.text(0.5, position, f"{np.mean(values):.1f}", va="center", color="white", fontweight="bold")
-    axes.set_yticks(y, names)
+    axes.set_yticks(y, [short(name) for name in names])
     axes.set_xlabel(f"macro {score_label(score)} in %")
-    axes.set_title(title, loc="left")
+    axes.set_title(heading(title), loc="left")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncol=2, frameon=False, fontsize=8)
     return figure
 
@@ -71,7 +83,8 @@ def plot_agents(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1"
 def plot_classes(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1") -> Figure:
     """Draws the held-out score of each class (rows) for each agent (columns) as a table of colours.
 
-    A class without a score, such as one without references, says so.
+    Of many classes those are drawn on which agents differ most, and the title says so. A class without a score, such as
+    one without references, says so.
     """
     names = list(dict.fromkeys(row["agent"] for row in rows))
     classes = list(rows[0]["classes"])
@@ -81,8 +94,10 @@ def plot_classes(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1
             for c in classes
         ]
     )
+    chosen, which = most_different_classes(values)
+    values, classes = values[chosen], [classes[k] for k in chosen]
     most = np.nan_to_num(values).max()
-    figure = Figure(figsize=(2.4 + 0.9 * len(names), 1 + 0.34 * len(classes)))
+    figure = Figure(figsize=inches(2.4 + 0.9 * len(names), 1 + 0.34 * len(classes)))
     axes = figure.add_subplot()
     axes.imshow(values, cmap="viridis", aspect="auto", vmin=0, vmax=max(1.0, float(most)))
     for i, j in np.ndindex(values.shape):
@@ -90,9 +105,9 @@ def plot_classes(rows: Sequence[Mapping[str, Any]], title: str, score: str = "f1
         colour = "white" if known and values[i, j] < 0.6 * most else "black"
         text, size = (f"{values[i, j]:.1f}", 8) if known else ("no reference", 6)
         axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=size)
-    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set_title(title, loc="left")
+    axes.set_xticks(range(len(names)), [short(name) for name in names], rotation=30, ha="right")
+    axes.set_yticks(range(len(classes)), [short(name) for name in classes])
+    axes.set_title("\n".join(filter(None, (heading(title), which))), loc="left")
     return figure
 
 
@@ -118,13 +133,15 @@ def plot_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], t
         first = [_first_run(run) for run in runs]
         held = any(f"held_out_macro_{score}" in row for run in first for row in run)
         watched |= held
-        line = _plot_score(axes, first, f"{'held_out' if held else 'train'}_macro_{score}", label=agent, linewidth=1.2)
+        line = _plot_score(
+            axes, first, f"{'held_out' if held else 'train'}_macro_{score}", label=short(agent), linewidth=1.2
+        )
         if held and line is not None:
             _plot_score(axes, first, f"train_macro_{score}", color=line.get_color(), linestyle=":", linewidth=0.8)
     axes.set_xlabel("decisions (one clip and one class each)")
     where = "clips set aside (dotted: training clips)" if watched else "training clips"
     axes.set_ylabel(f"macro {score_label(score)} in %, {where}", fontsize=8 if watched else None)
-    axes.set_title(title, loc="left")
+    axes.set_title(heading(title), loc="left")
     if axes.lines:
         figure.legend(loc="outside right center", frameon=False, fontsize=8)
     return figure
@@ -162,6 +179,9 @@ def plot_clip(
 ) -> Figure:
     """Draws the scores of a clip, events by name, and the references.
 
+    At most twenty classes and a minute are drawn: of more, those in which the first two event lists differ longest (a
+    single one is compared with the references). The caption below tells what has been left out.
+
     Args:
         scores: the score set.
         clip: index of the clip.
@@ -180,21 +200,39 @@ def plot_clip(
         for table in shown.values():
             busy[table.label.cpu()] = True
         classes = busy.nonzero()[:, 0].tolist() or [int(x.amax(1).argmax())]
-    figure = Figure(figsize=(7.5, 0.9 + 1.05 * len(classes)), layout="constrained")
+    seconds = float(edges[-1])
+    differs = differing_time([*shown.values()][:2], scores.n_classes, seconds)
+    who = " and ".join(f"'{short(name)}'" for name in [*shown][:2])
+    caption = "seconds"
+    if len(classes) > MOST_CLASSES:
+        caption += f"; {MOST_CLASSES} of {len(classes)} classes, in which {who} differ longest"
+        time = differs[list(classes)].sum(1)
+        classes = sorted(classes[i] for i in time.argsort(descending=True, stable=True)[:MOST_CLASSES].tolist())
+    begin, end = excerpt(differs[list(classes)], seconds)
+    if end - begin < seconds:
+        caption += f"; {clock(begin)} to {clock(end)} of {clock(seconds)}, where {who} differ most"
+    first = max(0, int(np.searchsorted(edges, begin, side="right")) - 1)
+    last = max(first + 1, int(np.searchsorted(edges, end)))
+    figure = Figure(figsize=inches(7.5, 0.9 + 1.05 * len(classes)), layout="constrained")
     axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False)[:, 0]
     palette = {name: colour for name, colour in zip(events, (COLOURS["before"], COLOURS["after"]), strict=False)}
     for axis, k in zip(axes, classes, strict=True):
-        axis.stairs(x[k].numpy(), edges, color="#333333", linewidth=1, fill=False)
+        low, high, borders = outline(x[k, first:last].numpy(), edges[first : last + 1])
+        axis.stairs(high, borders, color="#333333", linewidth=1, fill=False)
+        if len(low) < last - first:
+            axis.stairs(high, borders, baseline=low, color="#333333", alpha=0.4, fill=True)
         for lane, (name, table) in enumerate(shown.items()):
-            own = table.label == k
+            own = (table.label == k) & (table.offset >= begin) & (table.onset <= end)
             times = zip(table.onset[own].tolist(), table.offset[own].tolist(), strict=True)
             spans = [(onset, offset - onset) for onset, offset in times]
             axis.broken_barh(spans, (-0.22 * (lane + 1), 0.17), color=palette.get(name, COLOURS["reference"]))
+        axis.set_xlim(begin, end)
         axis.set_ylim(-0.22 * len(shown) - 0.05, 1.02)
         axis.set_yticks([0, 1])
-        axis.set_ylabel(scores.classes[k].replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=8)
-    axes[-1].set_xlabel("seconds")
-    handles = [Patch(color=palette.get(n, COLOURS["reference"]), label=n) for n in shown]
+        name = short(scores.classes[k]).replace("_", "\n")
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    axes[-1].set_xlabel("\n".join(textwrap.wrap(caption, 90)))
+    handles = [Patch(color=palette.get(n, COLOURS["reference"]), label=short(n)) for n in shown]
     if handles:
         figure.legend(handles=handles, loc="outside upper center", ncol=len(shown), frameon=False)
     return with_plain_text(figure)
