@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -206,8 +206,17 @@ def load_config(model: type[Task], path: str | Path, settings: list[str] | None 
     return build_config(model, override(read_yaml(path), settings or [], model), str(path), path.resolve().parent)
 
 
-def build_config(model: type[Task], values: dict[str, Any], where: str, base: Path | None = None) -> Task:
-    """Checks a config; its relative paths and plug-in files start from the folder ``base``."""
-    config = build(model, values, where, {"base": base})
+def build_config(
+    model: type[Task],
+    values: dict[str, Any],
+    where: str,
+    base: Path | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Task:
+    """Checks a config; its relative paths and plug-in files start from the folder ``base``.
+
+    ``options`` are those of the command line that replaced values, by dotted key; errors in these name them.
+    """
+    config = build(model, values, where, {"base": base}, options)
     config._base = base
     return config

@@ -10,7 +10,7 @@ import typer
 
 from rl_postproc.utils.errors import UserError
 
-from .inputs import DataOptions, chosen_metric, names_in, with_plugins
+from .inputs import DataOptions, chosen_metric, class_names, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Scores, Settings, Subset
 from .output import certificate, console
 
@@ -72,7 +72,7 @@ def evaluate(
         if scores is not None or format_option or hop is not None or format != "auto":
             raise UserError(f"'{events}' holds events, so scores are not needed; leave out --scores, --format, "
                             "--format-option and --hop, or give the run folder of `train` to apply.")  # fmt: skip
-        chosen, names = chosen_metric(metric, setting, collars), names_in(classes, "--classes") if classes else None
+        chosen, names = chosen_metric(metric, setting, collars), class_names(classes) if classes else None
         expected, found = read_event_pair(events, references, durations, names, subset)
     figures = certify.evaluate(expected, found, chosen)
     if as_json:

@@ -47,7 +47,7 @@ class DataOptions:
         files = {"scores": self.scores, "references": self.references, "durations": self.durations}
         data: dict[str, Any] = {key: str(path.resolve()) for key, path in files.items() if path is not None}
         if self.classes is not None:
-            data["classes"] = names_in(self.classes, "--classes")
+            data["classes"] = class_names(self.classes)
         if self.hop is not None:
             data["hop"] = self.hop
         if self.subset:
@@ -67,7 +67,8 @@ class DataOptions:
         from rl_postproc.config import TaskConfig
         from rl_postproc.utils.checked import build
 
-        return build(TaskConfig, {"data": self.section()}, COMMAND_LINE).load_data()
+        data = {"data": self.section()}
+        return build(TaskConfig, data, COMMAND_LINE, options=given_options(data)).load_data()
 
 
 def benchmark_config(
@@ -85,11 +86,23 @@ def benchmark_config(
     if not path.exists():
         packaged = Path(str(files("rl_postproc.configs"))) / (path.name if path.suffix else f"{path.name}.yaml")
         path = packaged if len(path.parts) == 1 and packaged.exists() else path
-    values, base = (
-        override({**read_yaml(path), **(extra or {})}, settings or [], BenchmarkConfig),
-        path.resolve().parent,
-    )
-    return build_config(BenchmarkConfig, with_plugins(values, plugins, base), str(path), base)
+    values = override({**read_yaml(path), **(extra or {})}, settings or [], BenchmarkConfig)
+    base, options = path.resolve().parent, given_options(extra or {}, settings)
+    return build_config(BenchmarkConfig, with_plugins(values, plugins, base), str(path), base, options)
+
+
+def given_options(values: dict[str, Any], settings: list[str] | None = None) -> dict[str, str]:
+    """Returns the options of the command line behind values of a config, by dotted key, for messages.
+
+    Args:
+        values: those that options of their own gave, such as ``{"folds": 1, "data": {"hop": 0.02}}``.
+        settings: ``KEY=VALUE`` of ``--set``.
+    """
+    from rl_postproc.utils.plain_values import shortened
+
+    found = {key: f"--{key}" for key in values if key != "data"}
+    found |= {f"data.{key}": f"--{key}" for key in values.get("data", {})}
+    return found | {setting.partition("=")[0]: f"--set {shortened(setting)}" for setting in settings or []}
 
 
 def with_plugins(values: dict[str, Any], plugins: list[str] | None, base: Path | None) -> dict[str, Any]:
@@ -177,6 +190,34 @@ def names_in(text: str, option: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if "" in names:
         raise UserError(f"{option} lists names separated by commas, and one of them is empty in '{text}'.")
+    return names
+
+
+def class_names(text: str) -> list[str]:
+    """Returns the classes that --classes names: those of a text file with one name a line, or names between commas.
+
+    A name that holds commas itself stands in a file, or in double quotes: ``"Male speech, man speaking",Dog``.
+
+    Raises:
+        UserError: there is no such file, or a name is empty or occurs twice.
+    """
+    import csv
+    import os
+
+    from rl_postproc.formats.folder import read_classes
+
+    if os.path.isfile(text):  # unlike Path.is_file, false for a list too long to be a path
+        return read_classes(text) or []
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [""])]
+    if len(names) == 1 and Path(text).suffix.lower() in (".txt", ".csv", ".tsv"):
+        raise UserError(f"--classes: there is no file '{text}'; give a text file with one name a line, or names "
+                        "separated by commas.")  # fmt: skip
+    if "" in names:
+        raise UserError(f"--classes lists names separated by commas, and one of them is empty in '{text}'.")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"--classes: the class '{twice}' occurs twice; name each once, and write names that hold commas "
+                        "into a file, one a line, or in double quotes.")  # fmt: skip
     return names
 
 

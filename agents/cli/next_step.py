@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shlex
@@ -32,7 +34,7 @@ def apply_command(run: Path, config: TaskConfig) -> str:
     for key, value in format.items():
         words += ["--format-option", f"{key}={_yaml(value)}"]
     words += [] if data.hop is None else ["--hop", repr(data.hop)]
-    words += [] if data.classes is None else ["--classes", ",".join(data.classes)]
+    words += [] if data.classes is None else ["--classes", _row(data.classes)]
     words += ["--subset"] if data.subset else []
     for plugin in config.plugins:
         words += ["--plugin", plugin]
@@ -43,6 +45,13 @@ def _shown(path: Path) -> str:
     """Returns a path from the working folder, if it lies below, else its full path."""
     path, here = Path(os.path.abspath(path)), Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _row(names: list[str]) -> str:
+    """Returns names between commas; those that hold commas or quotation marks are quoted."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return text.getvalue()
 
 
 def _yaml(value: Any) -> str:

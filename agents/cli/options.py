@@ -22,7 +22,13 @@ FormatOptions = Annotated[
     typer.Option("--format-option", help="Option of the format: KEY=VALUE. May be repeated.", metavar="KEY=VALUE"),
 ]
 Hop = Annotated[float | None, typer.Option(help="Seconds per frame, where the score files do not say.")]
-Classes = Annotated[str | None, typer.Option(help="Class names separated by commas, where the files do not say.")]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        help="Class names, where the files do not say: a text file with one name a line, or names separated by commas.",
+        metavar="FILE_OR_NAMES",
+    ),
+]
 Subset = Annotated[bool, typer.Option(help="Ignore references and durations of further clips, which have no scores.")]
 Settings = Annotated[
     list[str] | None,

@@ -10,7 +10,7 @@ import typer
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.seeds import MOST_SEED
 
-from .inputs import COMMAND_LINE, DataOptions, use_threads, with_plugins
+from .inputs import COMMAND_LINE, DataOptions, given_options, use_threads, with_plugins
 from .next_step import apply_command
 from .options import (
     Classes,
@@ -105,7 +105,8 @@ def _prepared(
     if config is None and not data and "data" not in values:
         raise UserError("There is nothing to train on; give --scores with --references, or --config.")
     known = {key: values[key] for key in TaskConfig.model_fields if key in values}
-    return learner, build_config(TaskConfig, {**known, **({"data": data} if data else {})}, where, base)
+    given = given_options({"data": data} if data else {}, settings)
+    return learner, build_config(TaskConfig, {**known, **({"data": data} if data else {})}, where, base, given)
 
 
 def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path, resume: bool) -> None:

@@ -12,6 +12,7 @@ import torch
 from rl_postproc.data.arrays import Row, events_of, seconds_of, stack_arrays
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import Frames, even_edges
+from rl_postproc.data.probabilities import checked_scores
 from rl_postproc.data.reference_checks import reference_problems
 from rl_postproc.utils.errors import UserError, warn
 
@@ -51,6 +52,8 @@ class ScoreSet:
     ) -> ScoreSet:
         """Checks the parts, cuts frames that begin at or after a clip's end, and silences what lies beyond.
 
+        Scores up to 1e-4 outside [0, 1] are clipped, with a `DataWarning` that counts them.
+
         Args:
             scores: ``[clip, class, frame]``.
             edges: ``[frame + 1]``, ``[1, frame + 1]`` or ``[clip, frame + 1]`` in seconds, strictly increasing.
@@ -61,7 +64,7 @@ class ScoreSet:
             references: reference events over the same clips and classes.
 
         Raises:
-            UserError: scores outside [0, 1] or not finite, edges that do not increase, names that repeat, or shapes
+            UserError: scores farther outside [0, 1] or not finite, edges that do not increase, names that repeat, or shapes
                 that do not fit.
         """
         n_clips, n_classes, width = scores.shape
@@ -95,18 +98,9 @@ class ScoreSet:
             bad = clip_ids[int((n_frames <= 0).nonzero()[0])]
             raise UserError(f"Clip '{bad}' has no frame inside its duration.")
         valid = torch.arange(width) < n_frames[:, None]
-        scores = scores.float()
-        outside = ~((scores >= 0) & (scores <= 1)) & valid[:, None]
-        if bool(outside.any()):
-            c, k, t = outside.nonzero()[0].tolist()
-            raise UserError(
-                f"Clip '{clip_ids[c]}', class '{classes[k]}', frame {t}: the score {scores[c, k, t].item()} is not a "
-                "probability in [0, 1]; apply a sigmoid or remove NaN first."
-            )
+        scores = checked_scores(scores.float(), valid, clip_ids, classes)
         if references is not None and (references.clip_ids != clip_ids or references.classes != classes):
             raise UserError("The reference events list other clips or classes than the scores.")
-        # torch.where, not a product: what lies beyond the clip's end may be NaN.
-        scores = torch.where(valid[:, None], scores, scores.new_zeros(()))
         return cls(scores.contiguous(), n_frames, edges, durations, clip_ids, classes, references)
 
     @classmethod

@@ -1,13 +1,8 @@
-"""Clips by name: which reference and which duration belong to which scores, and the score set they make together.
-
-Score files carry a clip's stem (``3u1ue_s4``), tables carry its file name (``3u1ue_s4.wav``). Names are matched as they
-stand, then without a known audio extension; nothing else is ever stripped, because stems contain dots
-(``Y00pbt6aJV8Y_350.000_360.000``).
-"""
+"""Clips by name: which reference and which duration belong to which scores, and the score set they make together."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +11,18 @@ import torch
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Given
-from rl_postproc.formats.events_tsv import CLIP_SUFFIXES, EventRow, collect_references, read_durations, read_events
+from rl_postproc.formats.clip_names import folders_remedy, match_names
+from rl_postproc.formats.events_tsv import (
+    CLIP_SUFFIXES,
+    COLUMNS,
+    EventRow,
+    collect_references,
+    read_durations,
+    read_events,
+)
 from rl_postproc.formats.folder import list_files
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, quoted
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aif", ".aiff")
 _EMPTY = {"references": " (with empty onset, offset and label for a clip without events)", "durations": ""}
 
 
@@ -45,7 +47,8 @@ class ClipTable(NamedTuple):
 def load_references(path: str | Path | None) -> ClipTable | None:
     """Reads references: one table of all clips, or a folder of ``.txt``/``.ann`` files named by the clips' stems.
 
-    The files of a folder have the columns onset, offset, event_label; an empty file is a clip without events.
+    A table has at least one row. The files of a folder have the columns onset, offset, event_label; an empty file is a
+    clip without events.
 
     Raises:
         UserError: a file cannot be used.
@@ -55,10 +58,13 @@ def load_references(path: str | Path | None) -> ClipTable | None:
     path = Path(path)
     if path.is_dir():
         # classes.txt may lie beside the annotations when scores and references share a folder.
-        files = [file for file in list_files(path, CLIP_SUFFIXES) if file.name.lower() != "classes.txt"]
+        files = [file for file in list_files(path, CLIP_SUFFIXES, "references") if file.name.lower() != "classes.txt"]
         rows = [row for file in files for row in read_events(file, clip=file.stem)]
         return ClipTable(path, "references", list(dict.fromkeys(file.stem for file in files)), rows, {})
     rows = read_events(path)
+    if not rows:
+        raise UserError(f"The references '{path}' hold no row; give a table with the columns {', '.join(COLUMNS)}, and a "
+                        "row with a file name alone for each clip without events.")  # fmt: skip
     return ClipTable(path, "references", list(dict.fromkeys(row.filename for row in rows)), rows, {})
 
 
@@ -72,39 +78,6 @@ def load_durations(path: str | Path | None) -> ClipTable | None:
         return None
     seconds = read_durations(path)
     return ClipTable(Path(path), "durations", list(seconds), [], seconds)
-
-
-def without_audio_suffix(name: str) -> str:
-    """Returns the name without a known audio extension, and any other name as it is."""
-    for suffix in AUDIO_SUFFIXES:
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)]
-    return name
-
-
-def match_names(names: Iterable[str], listed: Collection[str]) -> dict[str, str]:
-    """Finds each name among the listed ones: as it stands, else without its audio extension.
-
-    Returns:
-        The listed spelling by name, for the names that were found.
-
-    Raises:
-        UserError: a name without extension fits several listed ones.
-    """
-    exact = set(listed)
-    by_stem: dict[str, list[str]] = {}
-    for name in dict.fromkeys(listed):
-        by_stem.setdefault(without_audio_suffix(name), []).append(name)
-    found = {}
-    for name in names:
-        candidates = [name] if name in exact else by_stem.get(without_audio_suffix(name), [])
-        if len(candidates) > 1:
-            raise UserError(
-                f"The clip '{name}' may be '{candidates[0]}' or '{candidates[1]}'; give its full file name."
-            )
-        if candidates:
-            found[name] = candidates[0]
-    return found
 
 
 def align(names: Sequence[str], source: str, table: ClipTable, subset: bool) -> list[str]:
@@ -121,15 +94,17 @@ def align(names: Sequence[str], source: str, table: ClipTable, subset: bool) -> 
     """
     found = match_names(names, table.clips)
     lost = [name for name in names if name not in found]
-    if lost:
-        raise UserError(f"{len(lost)} of {len(names)} clips in {source} are missing from the {table.kind} "
-                        f"'{table.path}' ({_first(lost)}); add a row for each{_EMPTY[table.kind]}, or remove them "
-                        f"from {source}.")  # fmt: skip
     matched = set(found.values())
     further = [name for name in table.clips if name not in matched]
+    if lost:
+        remedy = f"add a row for each{_EMPTY[table.kind]}, or remove them from {source}"
+        if not found and further:
+            remedy = f"none of them is there, where clips are called {quoted(further)}: give the files of one data set"
+        raise UserError(f"{len(lost)} of {len(names)} clips in {source} are missing from the {table.kind} "
+                        f"'{table.path}' ({quoted(lost)}); {folders_remedy(lost, further) or remedy}.")  # fmt: skip
     if further and not subset:
         raise UserError(f"{len(further)} of {len(table.clips)} clips in the {table.kind} '{table.path}' are missing "
-                        f"from {source} ({_first(further)}); add them there, or drop them with subset.")  # fmt: skip
+                        f"from {source} ({quoted(further)}); add them there, or drop them with subset.")  # fmt: skip
     return [found[name] for name in names]
 
 
@@ -202,8 +177,3 @@ def assemble_files(
     references, durations = load_references(given.references), load_durations(given.durations)
     tensors = torch.from_numpy(scores), torch.from_numpy(edges), n_frames
     return assemble(folder, names, *tensors, classes, references, durations, given.subset)
-
-
-def _first(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:3])
-    return shown + (", …" if len(names) > 3 else "")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl_postproc.formats.clips import match_names
+from rl_postproc.formats.clip_names import folders_remedy, match_names
 from rl_postproc.formats.events_tsv import EventRow, read_events
 from rl_postproc.formats.folder import list_files
 from rl_postproc.utils.errors import UserError, suggest
@@ -84,7 +84,7 @@ def collect_detections(points: list[Point], clip_ids: list[str], others: list[st
                      for name, onset, offset, label, row in rows if label is not None]  # fmt: skip
             _ = [clip_index[name] for name, _, _, label, _ in rows if label is None]
         except KeyError:
-            raise _stranger(file, rows, clip_index, class_index) from None
+            raise _stranger(file, rows, clip_index, class_index, [*clip_ids, *others]) from None
         parts.append(np.array(cells, dtype=np.float64).reshape(-1, 6))
     columns = np.concatenate(parts)
     columns = columns[columns[:, 2] >= 0].T
@@ -92,11 +92,14 @@ def collect_detections(points: list[Point], clip_ids: list[str], others: list[st
     return Detections(point, row, clip, label, columns[4], columns[5])
 
 
-def _stranger(file: Path, rows: list[EventRow], clips: dict[str, int], classes: dict[str, int]) -> UserError:
+def _stranger(
+    file: Path, rows: list[EventRow], clips: dict[str, int], classes: dict[str, int], listed: list[str]
+) -> UserError:
     """Describes the first row whose clip or class is unknown."""
     row = next(row for row in rows if row.filename not in clips or (row.label and row.label not in classes))
     if row.filename not in clips:
+        remedy = folders_remedy([row.filename], listed) or "add it there or remove its detections"
         return UserError(f"'{file}', row {row.row}: the clip '{row.filename}' is in neither the references nor the "
-                         "durations; add it there or remove its detections.")  # fmt: skip
+                         f"durations; {remedy}.")  # fmt: skip
     return UserError(f"'{file}', row {row.row}: the class '{row.label}' is not among the given classes"
                      f"{suggest(row.label or '', list(classes))}.")  # fmt: skip

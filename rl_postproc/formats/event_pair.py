@@ -11,7 +11,8 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.reference_checks import event_problems, other_unit
-from rl_postproc.formats.clips import align, load_durations, load_references, match_names
+from rl_postproc.formats.clip_names import folders_remedy, match_names
+from rl_postproc.formats.clips import align, load_durations, load_references
 from rl_postproc.formats.events_tsv import EventRow, collect_references, read_events
 from rl_postproc.utils.errors import UserError, quoted, warn
 
@@ -43,14 +44,13 @@ def read_event_pair(
     """
     table = load_references(references)
     assert table is not None
-    if not table.clips:
-        raise UserError(f"The references '{references}' name no clip; add a row for each clip.")
     rows = read_events(events)
     known = match_names((row.filename for row in rows), table.clips)
     wanted = set(known.values()) if subset else set(table.clips)
     clips = [clip for clip in table.clips if clip in wanted]
     if not clips:
-        raise UserError(f"No clip of the events '{events}' is among the references '{references}'; name clips alike.")
+        remedy = folders_remedy([row.filename for row in rows], table.clips) or "name clips alike"
+        raise UserError(f"No clip of the events '{events}' is among the references '{references}'; {remedy}.")
     lengths, seconds = load_durations(durations), None
     if lengths is not None:
         spelt = align(clips, f"the references '{references}'", lengths, subset)

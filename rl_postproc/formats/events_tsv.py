@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,11 +12,21 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import DECIMALS
+from rl_postproc.formats.clip_names import folders_remedy
+from rl_postproc.formats.table_rows import is_number, read_rows
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import whole_file
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 """Columns of an event table, in the order they have when there is no header."""
+
+ALIASES = {
+    "segment_id": "filename",
+    "start_time_seconds": "onset",
+    "end_time_seconds": "offset",
+    "label": "event_label",
+}
+"""Columns that other tables call otherwise: those of AudioSet-Strong."""
 
 CLIP_SUFFIXES = (".txt", ".ann")
 """Suffixes of event tables that are about one clip each."""
@@ -60,7 +69,7 @@ def read_events(path: str | Path, clip: str | None = None) -> list[EventRow]:
     """
     path = Path(path)
     wanted = COLUMNS if clip is None else COLUMNS[1:]
-    records, layout = _split_header(path, _read_records(path), wanted)
+    records, layout = _split_header(path, read_rows(path, wanted), wanted)
     return [_parse_event(path, row, fields, layout, clip) for row, fields in records]
 
 
@@ -75,7 +84,8 @@ def read_durations(path: str | Path) -> dict[str, float]:
             number of seconds, or a file name that occurred before.
     """
     path = Path(path)
-    records, (positions, width) = _split_header(path, _read_records(path), ("filename", "duration"))
+    wanted = ("filename", "duration")
+    records, (positions, width) = _split_header(path, read_rows(path, wanted), wanted)
     durations: dict[str, float] = {}
     first_row: dict[str, int] = {}
     for row, fields in records:
@@ -139,8 +149,9 @@ def collect_references(
     cells: list[tuple[int, int, float, float]] = []
     for name, onset, offset, label, row in rows:
         if name not in clip_index:
+            folders = folders_remedy([name], clip_index)
             raise UserError(f"{_place(path, name, row)}: the clip '{name}' is not among the {len(clip_index)} clips of "
-                            f"the set{suggest(name, list(clip_index))}.")  # fmt: skip
+                            f"the set{f'; {folders}' if folders else suggest(name, list(clip_index))}.")  # fmt: skip
         if onset is None or offset is None or label is None:
             continue
         if label not in class_index:
@@ -159,37 +170,16 @@ def _place(path: str | Path, clip: str, row: int) -> str:
     return f"'{path}', row {row}"
 
 
-def _read_records(path: Path) -> list[tuple[int, list[str]]]:
-    """Returns the line number and the fields of each row that is not blank."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"'{path}' is not a text file in UTF-8 ({error.reason} at byte {error.start}); "
-                        "save it in UTF-8.") from error  # fmt: skip
-    comma = path.suffix.lower() == ".csv" and "\t" not in text.lstrip().partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="," if comma else "\t")
-    records = []
-    try:
-        for fields in reader:
-            line = "".join(fields)
-            if "\n" in line:
-                raise UserError(f"'{path}', row {reader.line_num}: a quoted field runs over several lines; "
-                                "close or remove the quotation mark.")  # fmt: skip
-            if line and not line.isspace():
-                records.append((reader.line_num, fields))
-    except csv.Error as error:
-        raise UserError(f"'{path}', row {reader.line_num}: {error}; mend or remove the row.") from error
-    return records
-
-
 def _split_header(
     path: Path, records: list[tuple[int, list[str]]], wanted: Sequence[str]
 ) -> tuple[list[tuple[int, list[str]]], _Layout]:
     """Separates the header, if there is one, from the rows, and finds the wanted columns."""
     names = [field.strip().lower() for field in records[0][1]] if records else []
+    names = [name if ALIASES.get(name, name) in names else ALIASES[name] for name in names]
     if not set(wanted) & set(names):
+        if len(records) > 1 and _is_foreign_header(records[0][1], records[1][1]):
+            raise UserError(f"'{path}', row {records[0][0]}: the header has the columns {', '.join(records[0][1])}; "
+                            f"name them {', '.join(wanted)}.")  # fmt: skip
         return records, _Layout(list(range(len(wanted))), len(wanted))
     for name in wanted:
         if names.count(name) != 1:
@@ -197,6 +187,12 @@ def _split_header(
             raise UserError(f"'{path}', row {records[0][0]}: the header {found} '{name}'; "
                             f"it must hold {', '.join(wanted)} once each.")  # fmt: skip
     return records[1:], _Layout([names.index(name) for name in wanted], len(names))
+
+
+def _is_foreign_header(first: list[str], second: list[str]) -> bool:
+    """Returns whether the first row is words alone, as a header is, above a row with numbers."""
+    words = all(field.strip() and not is_number(field) for field in first)
+    return words and len(first) > 1 and any(map(is_number, second))
 
 
 def _parse_event(path: Path, row: int, fields: list[str], layout: _Layout, clip: str | None) -> EventRow:

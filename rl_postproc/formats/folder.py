@@ -8,7 +8,7 @@ from pathlib import Path
 from rl_postproc.utils.errors import UserError
 
 
-def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def list_files(folder: Path, suffixes: tuple[str, ...], what: str = "scores") -> list[Path]:
     """Returns the files with one of the suffixes, sorted by stem; names that begin with a dot are hidden files.
 
     Raises:
@@ -19,7 +19,7 @@ def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     except OSError as error:
         raise UserError(f"Cannot read the folder '{folder}': {error.strerror or error}.") from error
     if not files:
-        raise UserError(f"The folder '{folder}' holds no {' or '.join(suffixes)} file; give the folder of the scores.")
+        raise UserError(f"The folder '{folder}' holds no {' or '.join(suffixes)} file; give the folder of the {what}.")
     return sorted(files, key=lambda file: (file.stem, file.suffix))
 
 

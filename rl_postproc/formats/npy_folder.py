@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from rl_postproc.data.frames import check_hop, even_edges
+from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clips import assemble_files
@@ -85,9 +86,11 @@ def _load(file: Path, names: Sequence[str]) -> np.ndarray:
     if array.shape[1] != len(names) or not len(array):
         raise UserError(f"'{file}' has the shape {list(array.shape)} where [frame, {len(names)}] is expected; "
                         "save [frame, class] and name every class.")  # fmt: skip
-    wrong = ~((array >= 0) & (array <= 1))
+    wrong = ~((array >= -SLACK) & (array <= 1 + SLACK))
     if wrong.any():
         t, k = np.argwhere(wrong)[0]
+        finite = array[np.isfinite(array)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         raise UserError(f"'{file}', row {t + 1}: the score {array[t, k]} of the class '{names[k]}' is not a "
-                        "probability in [0, 1]; apply a sigmoid or remove NaN first.")  # fmt: skip
+                        f"probability in [0, 1]; {remedy(float(array[t, k]), low, high)}.")  # fmt: skip
     return array

@@ -9,10 +9,13 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
-from rl_postproc.formats.clips import assemble_files, without_audio_suffix
+from rl_postproc.formats.clip_names import without_audio_suffix
+from rl_postproc.formats.clips import assemble_files
 from rl_postproc.formats.folder import first_line, list_files, read_classes
+from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
 
@@ -97,12 +100,7 @@ def _is_header(fields: Sequence[str]) -> bool:
 
 def _split(file: Path) -> tuple[list[str], list[str]]:
     """Returns the class names of a file, and its lines below the header."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"Cannot read '{file}': {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"'{file}' is not a text file in UTF-8; export the scores again.") from error
+    text = read_text(file).replace("\r\n", "\n")
     if not text.strip():
         raise UserError(f"'{file}', row 1: the file is empty; export the scores again, or remove it.")
     header, *lines = text.split("\n")
@@ -141,10 +139,10 @@ def _parse(lines: list[str]) -> np.ndarray | None:
 
 
 def _is_sound(table: np.ndarray) -> bool:
-    """Returns whether scores lie in [0, 1] and frames follow one another."""
+    """Returns whether scores lie in [0, 1], but for rounding, and frames follow one another."""
     onset, offset, scores = table[:, 0], table[:, 1], table[:, 2:]
     return bool(
-        ((scores >= 0) & (scores <= 1)).all()
+        ((scores >= -SLACK) & (scores <= 1 + SLACK)).all()
         and onset[0] >= 0
         and (onset < offset).all()
         and np.isfinite(offset[-1])
@@ -175,12 +173,20 @@ def _first_fault(file: Path, lines: list[str], classes: list[str]) -> UserError:
                              "sort the frames and leave neither gaps nor overlaps.")  # fmt: skip
         start, end = onset, offset
         for name, score in zip(classes, scores, strict=True):
-            if not 0 <= score <= 1:
+            if not -SLACK <= score <= 1 + SLACK:
                 return UserError(f"{place}: the score {score} of the class '{name}' is not a probability in [0, 1]; "
-                                 "apply a sigmoid or remove NaN first.")  # fmt: skip
+                                 f"{remedy(score, *_range(lines, scores))}.")  # fmt: skip
     return UserError(
         f"'{file}', row 2: there is no frame below the header; export the scores again, or remove the file."
     )
+
+
+def _range(lines: list[str], row: list[float]) -> tuple[float, float]:
+    """Returns the lowest and the highest finite score of a file or, where it is no table of numbers, of one row."""
+    table = _parse([line for line in lines if line.strip()])
+    scores = np.array(row) if table is None else table[:, 2:]
+    finite = scores[np.isfinite(scores)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def _keep(wanted: list[str] | None, names: list[str], folder: Path) -> list[int]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from rl_postproc.formats.clips import ClipTable, align
+from rl_postproc.formats.table_rows import read_text, refuse_other_kinds
 from rl_postproc.utils.errors import UserError, suggest
 
 SEVERAL, ONE = "event_labels", ("event_label", "label")
@@ -102,12 +103,9 @@ def _split_quoted(cell: str) -> list[str]:
 
 def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], bool]:
     """Returns line number, clip and labels of each row, and whether a row names all labels of its clip."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"'{path}' is not a text file in UTF-8; save it in UTF-8.") from error
+    text = read_text(path)
+    refuse_other_kinds(path, text, ("filename", SEVERAL))
+    lines = text.splitlines()
     comma = path.suffix.lower() == ".csv" and "\t" not in (lines[0] if lines else "")
 
     def fields(line: str) -> list[str]:

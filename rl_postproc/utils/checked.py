@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -35,8 +35,21 @@ def _fields_at(model: type, path: Sequence[str | int]) -> list[str]:
     return list(getattr(model, "model_fields", {}))
 
 
-def build(model: type[Model], values: dict[str, Any], where: str, context: dict[str, Any] | None = None) -> Model:
-    """Checks values against a config model; ``context`` is for its validators.
+def build(
+    model: type[Model],
+    values: dict[str, Any],
+    where: str,
+    context: dict[str, Any] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Model:
+    """Checks values against a config model.
+
+    Args:
+        model: the model.
+        values: what to check.
+        where: the place they came from, such as a config file.
+        context: for the model's validators.
+        options: by dotted key, the option of the command line that replaced the value there.
 
     Raises:
         UserError: the first problem, with its key and the place it came from.
@@ -44,4 +57,17 @@ def build(model: type[Model], values: dict[str, Any], where: str, context: dict[
     try:
         return model.model_validate(values, context=context)
     except ValidationError as error:
-        raise UserError(f"{where}: {first_problem(error, model)}") from error
+        place = _place(error.errors(include_url=False)[0]["loc"], where, options or {})
+        raise UserError(f"{place}: {first_problem(error, model)}") from error
+
+
+def _place(key: Sequence[str | int], where: str, options: Mapping[str, str]) -> str:
+    """Returns the option that gave the value of a key, else where the rest came from, with options that may matter."""
+    parts = [str(part) for part in key]
+    for option, text in reversed(list(options.items())):
+        if parts[: option.count(".") + 1] == option.split("."):
+            return text
+    # A problem of several keys together has a key above theirs, or none.
+    keys = {option: option.split(".") for option in options}
+    near = [options[o] for o, key in keys.items() if key[: len(parts)] == parts and (parts or key[0] != "data")]
+    return f"{where} with {', '.join(near)}" if near else where

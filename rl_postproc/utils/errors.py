@@ -30,14 +30,28 @@ def warn(sentence: str) -> None:
     warnings.warn(sentence, DataWarning, stacklevel=3)
 
 
+FEW = 20
+"""As many known names are listed; of more, only the nearest."""
+
+
 def quoted(names: Sequence[str], most: int = 3) -> str:
     """Returns the first names in quotes, ``'a', 'b', 'c', …``."""
     return ", ".join(f"'{name}'" for name in names[:most]) + (", …" if len(names) > most else "")
 
 
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Returns ``"; did you mean 'x'"`` for a misspelt name, or the list of known names."""
+    """Returns ``"; did you mean 'x'"`` for a misspelt name, else the known names, or the nearest of many."""
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean '{close[0]}'" if close else f"; known are {', '.join(known)}"
+    if close:
+        return f"; did you mean '{close[0]}'"
+    if len(known) <= FEW:
+        return f"; known are {_joined(known)}"
+    nearest = _joined(difflib.get_close_matches(name, known, n=3, cutoff=0.0))
+    return f"; {len(known)} are known, the nearest of them {nearest}"
+
+
+def _joined(names: list[str] | tuple[str, ...]) -> str:
+    """Returns names between commas; those that hold commas themselves stand in quotation marks."""
+    return ", ".join(f"'{name}'" if "," in name else name for name in names)

@@ -55,7 +55,8 @@ CASES = {
         {"a": 10000.0, "b": 9990.0},
         r"2 of 2 clips last longer than their scores \(the first: 'a' of 10000 s, whose scores end at 10 s\); .*milliseconds",
     ),
-    "long durations": (SOUND, {"a": 10.0, "b": 30.0}, r"1 of 2 clips last longer .*'b' of 30 s.*check the durations"),
+    "long durations": (SOUND, {"a": 25.6, "b": 30.0}, r"2 of 2 clips last longer .*'a' of 25\.6 s.*check the durations and"),
+    "one long duration": (SOUND, {"a": 10.0, "b": 30.0}, None),
 }  # fmt: skip
 
 

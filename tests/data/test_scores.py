@@ -34,7 +34,7 @@ def with_value(index: tuple[int, int, int], value: float) -> torch.Tensor:
     ("change", "message"),
     [
         ({"scores": with_value((1, 0, 2), float("nan"))}, r"Clip 'b', class 'Cat', frame 2.*nan"),
-        ({"scores": with_value((0, 1, 3), 1.0001)}, r"Clip 'a', class 'Dog', frame 3.*1.0001"),
+        ({"scores": with_value((0, 1, 3), 1.001)}, r"Clip 'a', class 'Dog', frame 3.*1.001"),
         ({"scores": with_value((0, 1, 0), -0.1)}, r"Clip 'a', class 'Dog', frame 0.*-0.1"),
         ({"scores": with_value((0, 0, 0), float("inf"))}, r"frame 0.*inf"),
         ({"scores": torch.zeros(2, 2, 0), "edges": torch.zeros(1)}, r"at least one clip, class and frame"),

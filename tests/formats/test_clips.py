@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rl_postproc.formats import read_scores
-from rl_postproc.formats.clips import match_names, without_audio_suffix
+from rl_postproc.formats.clip_names import match_names, without_audio_suffix
 from rl_postproc.utils.errors import UserError
 
 

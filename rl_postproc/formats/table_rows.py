@@ -1,0 +1,101 @@
+"""The rows of a table of text, and what a file is that looks like another kind of table or like none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from rl_postproc.utils.errors import UserError
+
+NUMBERS = ("onset", "offset", "duration")
+"""Columns of numbers in the tables that are read here."""
+RTTM_TYPES = ("SPEAKER", "SPKR-INFO", "LEXEME", "NON-LEX", "NON-SPEECH", "NOSCORE", "A/P", "CB", "SEGMENT")
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file in UTF-8, with its line ends.
+
+    Raises:
+        UserError: the file cannot be read, or is in another encoding.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"'{path}' is not a text file in UTF-8 ({error.reason} at byte {error.start}); "
+                        "save it in UTF-8.") from error  # fmt: skip
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Returns the line number, counted from 1, and the fields of each row that is not blank.
+
+    Args:
+        path: table whose columns are separated by tabs; in a ``.csv`` file whose first row has no tab, by commas.
+        columns: what the columns should be, for messages.
+
+    Raises:
+        UserError: the file cannot be read, is of another kind, or a quoted field runs over several lines.
+    """
+    text = read_text(path)
+    first = text.lstrip().partition("\n")[0]
+    refuse_other_kinds(path, text, columns)
+    comma = path.suffix.lower() == ".csv" and "\t" not in first
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="," if comma else "\t")
+    rows = []
+    try:
+        for fields in reader:
+            line = "".join(fields)
+            if "\n" in line:
+                raise UserError(f"'{path}', row {reader.line_num}: a quoted field runs over several lines; "
+                                "close or remove the quotation mark.")  # fmt: skip
+            if line and not line.isspace():
+                if len(fields) == 1 and len(columns) > 1:
+                    _refuse_other_separators(path, reader.line_num, line, columns)
+                rows.append((reader.line_num, fields))
+    except csv.Error as error:
+        raise UserError(f"'{path}', row {reader.line_num}: {error}; mend or remove the row.") from error
+    return rows
+
+
+def refuse_other_kinds(path: Path, text: str, columns: Sequence[str]) -> None:
+    """Refuses what is no table, or one of another kind, by its first line.
+
+    Raises:
+        UserError: the text is JSON (JAMS), RTTM, or separated by semicolons.
+    """
+    remedy = f"write a table with the columns {', '.join(columns)}, separated by tabs"
+    line = text.lstrip().partition("\n")[0].strip()
+    if "\t" not in line and re.match(r"\{|\[\s*([{\[\x22]|$)", line):
+        kind = "a JAMS annotation" if '"annotations"' in text or path.suffix.lower() == ".jams" else "JSON"
+        raise UserError(f"'{path}' is {kind}, not a table; {remedy}.")
+    words = line.split()
+    if len(words) >= 8 and words[0] in RTTM_TYPES:
+        raise UserError(
+            f"'{path}' is an RTTM file (onsets with lengths); {remedy}, the offset being onset plus length."
+        )
+    if line.count(";") >= len(columns) - 1 > 0 and "\t" not in line:
+        raise UserError(f"'{path}' separates its columns by semicolons; {remedy}, with points in its numbers.")
+
+
+def _refuse_other_separators(path: Path, row: int, line: str, columns: Sequence[str]) -> None:
+    """Refuses a row of one field that holds several, separated otherwise; a file name alone passes."""
+    numbers = [i for i, column in enumerate(columns) if column in NUMBERS]
+    for name, split in (("semicolons", line.split(";")), ("commas", line.split(",")), ("spaces", line.split())):
+        fields = [field.strip().lower() for field in split]
+        header = set(columns) <= set(fields)
+        if header or (len(fields) >= len(columns) and numbers and all(is_number(fields[i]) for i in numbers)):
+            tabs = "separate them by tabs, or name the table .csv" if name == "commas" else "separate them by tabs"
+            raise UserError(f"'{path}', row {row}: the columns are separated by {name}; {tabs}.")
+
+
+def is_number(text: str) -> bool:
+    """Returns whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
