@@ -44,6 +44,7 @@ _FACE = {
     "Stack": "rl_postproc.pipeline.stack",
     "TuningTask": "rl_postproc.task",
     "UserError": "rl_postproc.utils.errors",
+    "data_report": "rl_postproc.data.report",
     "evaluate": "rl_postproc.metrics.certify",
     "read_scores": "rl_postproc.formats",
     "simulate": "rl_postproc.simulation.data_set",
@@ -54,6 +55,7 @@ _FACE = {
 if TYPE_CHECKING:
     from rl_postproc.agents.tune import tune
     from rl_postproc.data.events import Events
+    from rl_postproc.data.report import data_report
     from rl_postproc.data.scores import ScoreSet
     from rl_postproc.formats import read_scores
     from rl_postproc.metrics.certify import evaluate
@@ -72,6 +74,7 @@ __all__ = [
     "Stack",
     "TuningTask",
     "UserError",
+    "data_report",
     "evaluate",
     "read_scores",
     "simulate",

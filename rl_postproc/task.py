@@ -14,12 +14,13 @@ from rl_postproc.candidates.features import FeatureGrid, event_features
 from rl_postproc.config import SIMULATED, TaskConfig, load_config
 from rl_postproc.counts.grid import sweep
 from rl_postproc.counts.table import CountTable
+from rl_postproc.data.report import data_problems
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import Metric
 from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.checked import build
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, warn
 
 Source = Any
 """A `TuningTask`, a `ScoreSet`, the path of a YAML config, a mapping with its keys, or ``"simulated"``."""
@@ -72,6 +73,9 @@ class TuningTask:
             device: where the table lives and the environment runs; None leaves it where the scores are.
             objective: an objective, its name or its mapping; None takes the config's, or the mean over classes.
 
+        Warns:
+            DataWarning: something looks wrong in a score set, see `rl_postproc.data.report`.
+
         Raises:
             UserError: there are no data, or the config or the data cannot be used.
         """
@@ -110,6 +114,9 @@ class TuningTask:
             objective = Objective.make(objective, "objective")
         score_set = score_set if device is None else score_set.to(device)
         score_set.require_references()
+        for sentence in data_problems(score_set):
+            if sentence not in score_set.origin.notes:  # said when the set was made
+                warn(sentence)
         return cls(score_set, stack, metric, objective=objective)
 
     @classmethod

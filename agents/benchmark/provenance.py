@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from rl_postproc.config import TaskConfig
+from rl_postproc.data.report import DataReport
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.files import write_json, write_text
@@ -25,6 +26,12 @@ def fingerprint(config: TaskConfig, scores: ScoreSet) -> str:
         digest.update(tensor.cpu().numpy().tobytes())
     digest.update(torch.stack([references.clip, references.label]).cpu().numpy().tobytes())
     return digest.hexdigest()
+
+
+def write_data(out: Path, report: DataReport, evaluation: DataReport | None = None) -> None:
+    """Writes what the data of a run hold, and those of its evaluation set if there is one."""
+    more = {} if evaluation is None else {"evaluation": evaluation.to_json()}
+    write_json(out / "data.json", {**report.to_json(), **more})
 
 
 def save_provenance(out: Path, config: TaskConfig, seeds: list[int]) -> None:

@@ -15,18 +15,19 @@ from typing import Any
 import torch
 
 from rl_postproc.data.folds import fold_of_clips
+from rl_postproc.data.report import DataReport, data_report
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.postprocessor import with_classes
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.code_version import code_version
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, unwarned
 
 from ..base import Agent
 from .config import BenchmarkConfig, named_agents
 from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
 from .outcome import intervals, pool_folds, write_results
-from .provenance import fingerprint, save_provenance
+from .provenance import fingerprint, save_provenance, write_data
 
 BenchmarkProgress = Callable[[str, float, dict[str, float]], None]
 """Called with what is being done, the fraction of it, and the newest figures: counts as int, shares of one as float."""
@@ -80,6 +81,7 @@ def run_benchmark(
     watch: BenchmarkProgress,
     fresh: bool = False,
     strict: bool = False,
+    tell: Callable[[DataReport], None] = lambda report: None,
 ) -> dict[str, Any]:
     """Runs every agent on every fold and seed, and writes the results.
 
@@ -94,6 +96,7 @@ def run_benchmark(
         watch: takes progress.
         fresh: whether folds that other code has made are run anew.
         strict: whether the first agent that cannot run ends the benchmark.
+        tell: takes the report on the data, and that on the evaluation set if there is one, before any work.
 
     Returns:
         The contents of ``results.json``.
@@ -103,14 +106,19 @@ def run_benchmark(
             written.
     """
     scores.require_references()
-    evaluation = config.load_evaluation()
+    with unwarned():
+        evaluation = config.load_evaluation()
     if evaluation is None and config.folds > scores.n_clips:
         raise UserError(
             f"{config.folds} folds need at least as many clips, but there are {scores.n_clips}; set fewer folds."
         )
     task, skipped = TuningTask.of_config(config, scores), Skipped(strict, out / "failures")
     agents = _fitting_agents(named_agents(config.agents), task, skipped)
+    reports = [data_report(part) for part in (scores, evaluation) if part is not None]
     save_provenance(out, config, config.seeds)
+    write_data(out, *reports)
+    for report in reports:
+        tell(report)
     stamp = fingerprint(config, scores) + ("" if evaluation is None else fingerprint(config, evaluation))
     if scores.n_clips * scores.n_classes * task.stack.space.n_candidates <= _SMALL_TABLE:
         # Ahead of all agents, so that the first to need it is not charged for it.

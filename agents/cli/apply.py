@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from rl_postproc.utils.errors import unwarned
+
 from .inputs import DataOptions, use_threads, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Subset, Threads
-from .output import console, progress
+from .output import console, progress, tell_data
 
 
 def apply(
@@ -29,8 +31,11 @@ def apply(
 
     `rl-postproc apply runs/mine SCORES --durations DURATIONS.tsv --out events.tsv`
 
-    The scores must have the classes that it was tuned for. Durations cut events that would last beyond a clip's end.
+    The scores must have the classes that it was tuned for. Nothing is taken from the data of the run: durations cut
+    events that would last beyond a clip's end, and without them a clip ends with its last frame.
     """
+    from rl_postproc.data.origin import LAST_FRAME
+    from rl_postproc.data.report import data_report
     from rl_postproc.formats import write_events
     from rl_postproc.pipeline.postprocessor import PostProcessor
 
@@ -40,8 +45,14 @@ def apply(
     options = DataOptions(scores, None, durations, format, format_option, hop, classes, subset)
     with progress() as show:
         show("reading scores", 0.0, {})
-        score_set = options.read()
+        with unwarned():
+            score_set = options.read()
+        processor.check(score_set)
+        tell_data(data_report(score_set))
         show("applying", 0.5, {})
         events = processor.apply(score_set)
     write_events(events, out)
-    console.say(f"Wrote {len(events)} events of {score_set.n_clips} clips to {out}.")
+    said = f"Wrote {len(events)} events of {score_set.n_clips} clips to {out}."
+    if ends := score_set.origin.durations:
+        said += f" Clip lengths: {ends}{', since no --durations are given' if ends == LAST_FRAME else ''}."
+    console.say(said)

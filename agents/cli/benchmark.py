@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rl_postproc.utils.errors import unwarned
+
 from .inputs import DataOptions, benchmark_config, integers, names_in, use_threads
 from .options import (
     Classes,
@@ -21,7 +23,7 @@ from .options import (
     Subset,
     Threads,
 )
-from .output import certificate, console, notes, progress
+from .output import certificate, console, notes, progress, tell_data
 
 if TYPE_CHECKING:
     from ..benchmark.config import BenchmarkConfig
@@ -98,7 +100,9 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     try:
         with progress() as show:
             show("reading scores", 0.0, {})
-            results = run_benchmark(config, config.load_data(), out, show, fresh, strict)
+            with unwarned():
+                scores = config.load_data()
+            results = run_benchmark(config, scores, out, show, fresh, strict, tell_data)
     except KeyboardInterrupt:
         notes.say(f"Stopped. Finished folds are kept in {out / 'folds'}; the same command goes on from there.")
         raise typer.Exit(130) from None

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, unwarned
 
 from .inputs import DataOptions, chosen_metric, class_names, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Scores, Settings, Subset
-from .output import certificate, console
+from .output import certificate, console, tell_data
 
 if TYPE_CHECKING:
     from rl_postproc.metrics import Metric
@@ -59,6 +59,7 @@ def evaluate(
     with_plugins({}, plugin, None)
     collars = {"t_collar": t_collar, "percentage_of_length": percentage_of_length}
     if events.is_dir():
+        from rl_postproc.data.report import data_report
         from rl_postproc.pipeline.postprocessor import with_classes
 
         if scores is None:
@@ -66,7 +67,11 @@ def evaluate(
         processor = PostProcessor.load(events)
         chosen = chosen_metric(metric, setting, collars, processor.about.get("metric"))
         options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
-        score_set = with_classes(options.read(), processor.classes)
+        with unwarned():
+            score_set = with_classes(options.read(), processor.classes)
+        score_set.require_references()
+        processor.check(score_set)
+        tell_data(data_report(score_set))
         expected, found = score_set.require_references(), processor.apply(score_set)
     else:
         if scores is not None or format_option or hop is not None or format != "auto":

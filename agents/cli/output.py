@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rl_postproc.data.report import DataReport
+
     from ..benchmark.run import BenchmarkProgress
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -109,6 +111,13 @@ def _shown(figures: dict[str, float]) -> list[str]:
         f"{name.replace('_', ' ')} {f'{value:,}' if isinstance(value, int) else f'{100 * value:.2f} %'}"
         for name, value in figures.items()
     ]
+
+
+def tell_data(report: DataReport) -> None:
+    """Shows what the data hold, beside the results."""
+    from rl_postproc.results.data_table import data_table
+
+    notes.print(data_table(report))
 
 
 def certificate(certified_by: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.utils.errors import UserError, suggest, unwarned
 from rl_postproc.utils.seeds import MOST_SEED
 
 from .inputs import COMMAND_LINE, DataOptions, given_options, use_threads, with_plugins
@@ -25,7 +25,7 @@ from .options import (
     Subset,
     Threads,
 )
-from .output import certificate, console, progress
+from .output import certificate, console, progress, tell_data
 
 if TYPE_CHECKING:
     from rl_postproc.config import TaskConfig
@@ -111,20 +111,25 @@ def _prepared(
 
 def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path, resume: bool) -> None:
     """Tunes, saves the post-processor, and only then scores it."""
+    from rl_postproc.data.report import data_report
     from rl_postproc.metrics.certify import evaluate
     from rl_postproc.results.tables import classes_table
     from rl_postproc.task import TuningTask
     from rl_postproc.utils.files import write_json
 
-    from ..benchmark.provenance import save_provenance
+    from ..benchmark.provenance import save_provenance, write_data
     from ..tune import about
 
     with progress() as show:
         show("reading scores", 0.0, {})
-        scores = config.load_data()
+        with unwarned():
+            scores = config.load_data()
         task = TuningTask.of_config(config, scores).to(device)
         learner.check(task)
+        report = data_report(scores)
         save_provenance(out, config, [seed])
+        write_data(out, report)
+        tell_data(report)
         what = f"training {learner.name}"
         show(what, 0.0, {})
         fit = learner.fit_in(task, seed, lambda fraction, figures: show(what, fraction, figures), out, resume)

@@ -37,6 +37,7 @@ class SilentClasses(Policy):
     def __init__(self, policy: Policy, silent: torch.Tensor, values: torch.Tensor):
         """Takes the other policy, the classes held constant, bool ``[class]``, and values ``[class, parameter]``."""
         self.policy, self.silent, self.values = policy, silent, values.float()
+        self.frame_bound = policy.frame_bound
 
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
         """Returns parameter values ``[clip, class, parameter]`` or ``[class, parameter]``."""

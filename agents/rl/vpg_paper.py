@@ -75,6 +75,7 @@ class PassPolicy(Policy):
     """The likeliest window and the mean threshold of each clip and class; other parameters stay at their defaults."""
 
     kind = "vpg_paper"
+    frame_bound = True
 
     def __init__(self, n_classes: int, kernels: list[float], hidden: int, tensors: dict[str, torch.Tensor]):
         self.settings = {"n_classes": n_classes, "kernels": kernels, "hidden": hidden}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,11 @@ import torch
 from rl_postproc.data.arrays import Row, events_of, seconds_of, stack_arrays
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import Frames, even_edges
+from rl_postproc.data.origin import GIVEN, LAST_FRAME, Origin
 from rl_postproc.data.probabilities import checked_scores
 from rl_postproc.data.reference_checks import reference_problems
-from rl_postproc.utils.errors import UserError, warn
+from rl_postproc.data.score_checks import scores_cut
+from rl_postproc.utils.errors import UserError, heard_warnings, warn
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class ScoreSet:
         clip_ids: name of each clip.
         classes: name of each class.
         references: reference events of these clips and classes, or None where they are unknown.
+        origin: how the set came to be, for reports.
     """
 
     scores: torch.Tensor
@@ -38,6 +41,7 @@ class ScoreSet:
     clip_ids: tuple[str, ...]
     classes: tuple[str, ...]
     references: Events | None = None
+    origin: Origin = field(default_factory=Origin)
 
     @classmethod
     def build(
@@ -63,6 +67,9 @@ class ScoreSet:
             durations: clip lengths in seconds; the last valid edge when None.
             references: reference events over the same clips and classes.
 
+        Warns:
+            DataWarning: frames that hold scores are cut, or scores are clipped to [0, 1].
+
         Raises:
             UserError: scores farther outside [0, 1] or not finite, edges that do not increase, names that repeat, or shapes
                 that do not fit.
@@ -87,21 +94,26 @@ class ScoreSet:
             raise UserError("Frame edges must be finite and increase strictly from frame to frame.")
         n_frames = torch.full((n_clips,), width) if n_frames is None else n_frames.long()
         last = edges.expand(n_clips, -1).gather(1, n_frames[:, None].clamp(1, width))[:, 0]
+        ends = LAST_FRAME if durations is None else GIVEN
         durations = last if durations is None else durations.double()
         if not bool((durations > 0).all()):
             bad = clip_ids[int((~(durations > 0)).nonzero()[0])]
             raise UserError(f"The duration of clip '{bad}' is not a positive number of seconds.")
         # A frame that begins after the clip has ended cannot hold an event of positive length.
         inside = (edges[:, :-1] < durations[:, None]).sum(1)
-        n_frames = torch.minimum(n_frames, inside)
+        given_frames, n_frames = n_frames, torch.minimum(n_frames, inside)
         if not bool((n_frames > 0).all()):
             bad = clip_ids[int((n_frames <= 0).nonzero()[0])]
             raise UserError(f"Clip '{bad}' has no frame inside its duration.")
         valid = torch.arange(width) < n_frames[:, None]
-        scores = checked_scores(scores.float(), valid, clip_ids, classes)
+        with heard_warnings() as notes:
+            if cut := scores_cut(scores, given_frames, n_frames, clip_ids, durations):
+                warn(cut)
+            scores = checked_scores(scores.float(), valid, clip_ids, classes)
         if references is not None and (references.clip_ids != clip_ids or references.classes != classes):
             raise UserError("The reference events list other clips or classes than the scores.")
-        return cls(scores.contiguous(), n_frames, edges, durations, clip_ids, classes, references)
+        return cls(scores.contiguous(), n_frames, edges, durations, clip_ids, classes, references,
+                   Origin(durations=ends, notes=tuple(notes)))  # fmt: skip
 
     @classmethod
     def from_arrays(
@@ -140,9 +152,10 @@ class ScoreSet:
         clip_ids, edges = tuple(arrays), even_edges(hop, stacked.shape[2])
         events, seconds = events_of(references, clip_ids, tuple(classes)), seconds_of(durations, clip_ids)
         score_set = cls.build(stacked, edges, clip_ids, classes, n_frames, seconds, events)
-        for sentence in reference_problems(score_set):
+        problems = reference_problems(score_set)
+        for sentence in problems:
             warn(sentence)
-        return score_set
+        return score_set.with_origin(notes=(*score_set.origin.notes, *problems))
 
     @property
     def n_clips(self) -> int:
@@ -212,7 +225,12 @@ class ScoreSet:
             tuple(self.clip_ids[i] for i in index.tolist()),
             self.classes,
             None if self.references is None else self.references.select(index),
+            self.origin,
         )
+
+    def with_origin(self, **changes: Any) -> ScoreSet:
+        """Returns the same set with other attributes of its origin."""
+        return replace(self, origin=replace(self.origin, **changes))
 
     def to(self, device: torch.device | str) -> ScoreSet:
         """Returns the same set on another device."""

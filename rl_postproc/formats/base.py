@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rl_postproc.data.origin import FILES
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.utils.registry import Registered
 
@@ -53,6 +54,8 @@ class Format(Registered, ABC):
     format: str
     looks_like: ClassVar[str]
     """What lies there in this format, in half a sentence; said where no format recognises a path."""
+    hop_known: ClassVar[str] = FILES
+    """How the frame length is known where the caller does not tell it; empty where there is none."""
 
     @classmethod
     @abstractmethod

@@ -86,7 +86,7 @@ def _class_names(
                         "--classes.")  # fmt: skip
     if counts:
         lonely, n, by_letters = sorted(counts), counts.total(), {name.casefold(): name for name in sorted(referenced)}
-        close = {name: get_close_matches(name.casefold(), by_letters, 1, 0.8) for name in lonely[:10]}
+        close = {name: get_close_matches(name.casefold(), by_letters, 1) for name in lonely[:10]}
         meant = [f"'{name}' may mean '{by_letters[match[0]]}'" for name, match in close.items() if match]
         have = "classes have" if len(lonely) > 1 else "class has"
         warn(f"{len(lonely)} {have} events in '{events}' and no reference in '{references}' ({quoted(lonely)}), and so "

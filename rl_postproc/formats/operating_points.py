@@ -41,6 +41,7 @@ class OperatingPoints(Format):
     looks_like: ClassVar[str] = (
         "a folder of event tables (filename, onset, offset, event_label), one for each threshold in their names"
     )
+    hop_known: ClassVar[str] = "told from the event times"
 
     @classmethod
     def recognises(cls, path: Path) -> bool:

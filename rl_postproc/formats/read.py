@@ -7,11 +7,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from rl_postproc.data.origin import FILES, GIVEN
 from rl_postproc.data.reference_checks import reference_problems
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.utils.checked import build
-from rl_postproc.utils.errors import UserError, suggest, warn
+from rl_postproc.utils.errors import UserError, heard_warnings, suggest, warn
 
 AUTO = "auto"
 """In the place of a format's name: the format that the contents look like."""
@@ -70,10 +71,17 @@ def read_scores(
     if not path.exists():
         raise UserError(f"There is no '{path}'; give the folder of the scores.")
     reader = _choose(path, format, options)
-    score_set = reader.read(path, Given(references, durations, classes, hop, subset))
-    for sentence in reference_problems(score_set):
-        warn(sentence)
-    return score_set
+    with heard_warnings() as notes:
+        score_set = reader.read(path, Given(references, durations, classes, hop, subset))
+        for sentence in reference_problems(score_set):
+            warn(sentence)
+    lengths = f"from '{durations}'" if durations is not None else score_set.origin.durations.replace(GIVEN, FILES)
+    return score_set.with_origin(
+        format=reader.name,
+        hop=GIVEN if hop is not None else reader.hop_known,
+        durations=lengths if reader.hop_known else "",
+        notes=tuple(notes),
+    )
 
 
 def _choose(path: Path, format: str | Mapping[str, Any] | Format, options: dict[str, Any]) -> Format:

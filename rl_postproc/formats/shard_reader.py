@@ -105,6 +105,7 @@ class Shards:
             self.clip_ids,
             self.classes,
             self._references,
+            replace(first.origin, notes=tuple(note for part in parts for note in part.origin.notes)),
         )
 
     def _read(self, i: int, clips: slice, n_frames: list[int] | None) -> ScoreSet:

@@ -30,6 +30,7 @@ class Tags(Format):
 
     format: Literal["tags"] = "tags"
     looks_like: ClassVar[str] = "one file with an array [clip, tag]: .pt, .npy, .npz or .h5"
+    hop_known: ClassVar[str] = ""
     array: str | None = Field(
         None, description="name of the array of probabilities in an archive, unless it has a usual one such as scores"
     )

@@ -18,6 +18,8 @@ class Policy(ABC):
     """Chooses the parameter values of every clip and class. Subclasses are found by their ``kind``."""
 
     kind: ClassVar[str]
+    frame_bound: bool = False
+    """Whether it takes frames as they come, and so judges scores of the frame length alone that it has learned from."""
 
     @abstractmethod
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:

@@ -13,9 +13,10 @@ from safetensors.torch import save as save_tensors
 from rl_postproc import __version__
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.other_hop import other_hop
 from rl_postproc.pipeline.policy import Constant, Policy, restore_policy
 from rl_postproc.pipeline.stack import Stack
-from rl_postproc.utils.errors import UnknownNameError, UserError
+from rl_postproc.utils.errors import UnknownNameError, UserError, warn
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
 ARTEFACT = "postprocessor.json"
@@ -52,13 +53,28 @@ class PostProcessor:
         """
         return self.policy.choose(scores, self.stack)
 
+    def check(self, scores: ScoreSet) -> str:
+        """Returns what should be known before applying it to these scores, empty if there is nothing.
+
+        Raises:
+            UserError: it cannot be applied to them: they have other classes, or frames that its policy cannot judge.
+        """
+        with_classes(scores, self.classes)
+        return other_hop(scores.hop, self.hop, self.policy, self.stack)
+
     def apply(self, scores: ScoreSet) -> Events:
         """Turns scores into events.
 
+        Warns:
+            DataWarning: the scores have frames of another length than those it was tuned on.
+
         Raises:
-            UserError: a class of the post-processor is missing from the scores.
+            UserError: it cannot be applied to these scores, see `check`.
         """
-        return self.policy.apply(with_classes(scores, self.classes), self.stack)
+        scores = with_classes(scores, self.classes)
+        if said := self.check(scores):
+            warn(said)
+        return self.policy.apply(scores, self.stack)
 
     def save(self, folder: str | Path) -> Path:
         """Writes ``postprocessor.json`` and, for a learned policy, ``postprocessor.safetensors``."""
@@ -142,5 +158,12 @@ def with_classes(scores: ScoreSet, classes: tuple[str, ...]) -> ScoreSet:
     if scores.references is not None:
         references = Events.from_rows(scores.references.to_rows(), scores.clip_ids, classes)
     return ScoreSet(
-        scores.scores[:, order], scores.n_frames, scores.edges, scores.durations, scores.clip_ids, classes, references
+        scores.scores[:, order],
+        scores.n_frames,
+        scores.edges,
+        scores.durations,
+        scores.clip_ids,
+        classes,
+        references,
+        scores.origin,
     )

@@ -60,9 +60,10 @@ def simulate_with_truth(config: SimulationConfig) -> tuple[ScoreSet, ScoreSet]:
     clip_ids = tuple(f"sim_{i:05d}.wav" for i in range(n))
     references = _references(scenes, clip_ids, classes)
     durations = torch.from_numpy(np.concatenate([scene.durations for scene in scenes])[:n])
+    n_frames = (torch.from_numpy(edges[:-1]) < durations[:, None]).sum(1)
     first, second = (
-        ScoreSet.build(torch.from_numpy(np.concatenate(part)[:n]), torch.from_numpy(edges), clip_ids, classes,
-                       durations=durations, references=references)
+        ScoreSet.build(torch.from_numpy(np.concatenate(part)[:n]), torch.from_numpy(edges), clip_ids, classes, n_frames,
+                       durations, references).with_origin(format="simulated", hop="simulated")
         for part in scores
     )  # fmt: skip
     return first, second

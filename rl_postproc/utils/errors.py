@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class UserError(Exception):
@@ -25,9 +27,35 @@ class DataWarning(UserWarning):
     """
 
 
+_HEARD: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+
+
 def warn(sentence: str) -> None:
     """Warns with one sentence that counts what was guessed, cut or skipped, and names its place and the remedy."""
+    if (heard := _HEARD.get()) is not None:
+        heard.append(sentence)
     warnings.warn(sentence, DataWarning, stacklevel=3)
+
+
+@contextmanager
+def heard_warnings() -> Iterator[list[str]]:
+    """Yields a list to which the sentences of `warn` are added, beside being warned of."""
+    outer, heard = _HEARD.get(), []
+    token = _HEARD.set(heard)
+    try:
+        yield heard
+    finally:
+        _HEARD.reset(token)
+        if outer is not None:
+            outer += heard
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Keeps data warnings back, for work whose data report says the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        yield
 
 
 FEW = 20

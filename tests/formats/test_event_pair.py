@@ -40,6 +40,7 @@ def references(tmp_path: Path) -> Path:
             r"1 class has events in .* no reference in .* \('Bird'\).*; these 2 events count",
         ),
         ([("a.wav", "1", "2", "dog")], ("Cat", "Dog", "dog"), r"this event counts .* \('dog' may mean 'Dog'\)\.$"),
+        ([("a.wav", "1", "2", "Cot")], ("Cat", "Cot", "Dog"), r"1 class has events .* \('Cot' may mean 'Cat'\)\.$"),
         (
             [("a.wav", "1", "2", name) for name in ("A", "B", "C", "D")],
             ("A", "B", "C", "Cat", "D", "Dog"),
