@@ -18,6 +18,7 @@ from rl_postproc.utils.errors import UserError
 from ..base import ProgressCallback, silent
 from .checks import require_events
 from .policy import best_candidates
+from .trees import Trees
 from .value_functions import BoostedValues, EventValueFunction, MeanValues, NetworkValues
 from .value_models import FITS, LabelledEvents, ValueSettings
 
@@ -98,7 +99,7 @@ def fit_value(
     lam, counts = fixed_point(task, events, held_out, select)
     parts: list[EventValueFunction] = []
     if "boosted" in models:
-        parts.append(BoostedValues(models["boosted"], lam))
+        parts.append(BoostedValues(Trees.join(models["boosted"]), lam))
     if "network" in models:
         parts.append(NetworkValues(models["network"], lam))
     constants = torch.zeros(task.scores.n_clips, task.scores.n_classes, dtype=torch.int64)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
 from rl_postproc.candidates.events import DecodedEvents
-from rl_postproc.utils.errors import UserError
 
 from .network import EventNetwork
+from .trees import Trees
 
 
 class EventValueFunction(ABC):
@@ -34,36 +33,32 @@ class EventValueFunction(ABC):
 
 
 class BoostedValues(EventValueFunction):
-    """``2·p − λ_c`` with p the mean of gradient-boosted models (LightGBM), kept in the library's text format."""
+    """``2·p − λ_c`` with p the mean of gradient-boosted models."""
 
     kind = "boosted"
 
-    def __init__(self, models: list[str], lam: torch.Tensor):
-        """Takes model texts and ``λ`` of each class."""
-        lightgbm = require_lightgbm()
-        self.texts, self.lam = models, lam
-        self._models = [lightgbm.Booster(model_str=text) for text in models]
+    def __init__(self, trees: Trees, lam: torch.Tensor):
+        """Takes the trees of all models, and ``λ`` of each class."""
+        self.trees, self.lam = trees, lam
 
     def values(self, events: DecodedEvents, features: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """See `EventValueFunction.values`."""
-        return 2 * self.probabilities(features, label) - self.lam[label]
-
-    def probabilities(self, features: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Returns P(match) of events, float32 ``[event]``."""
-        if not len(features):
-            return torch.zeros(0)
-        rows = with_class_column(features, label)
-        found = [model.predict(rows, num_threads=torch.get_num_threads()) for model in self._models]
-        return torch.from_numpy(np.mean(found, 0)).float()
+        return 2 * self.trees.probabilities(features, label) - self.lam[label]
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        """Returns the model texts."""
-        return {"models": self.texts, "lam": self.lam.double().tolist()}, {}
+        """Returns λ, and the trees as arrays."""
+        return {"lam": self.lam.double().tolist()}, self.trees.to_tensors()
 
     @classmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> BoostedValues:
-        """Restores the models."""
-        return cls(values["models"], torch.tensor(values["lam"]))
+        """Restores the trees.
+
+        Raises:
+            ValueError: the arrays make no trees.
+        """
+        trees = Trees.from_tensors(tensors)
+        trees.check()
+        return cls(trees, torch.tensor(values["lam"]))
 
 
 class NetworkValues(EventValueFunction):
@@ -173,21 +168,3 @@ def restore_values(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> 
 
 def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def with_class_column(features: torch.Tensor, label: torch.Tensor) -> np.ndarray:
-    """Returns the features with the class index as the last column, ``[event, feature + 1]``."""
-    return np.concatenate([features.numpy(), label[:, None].numpy()], 1)
-
-
-def require_lightgbm() -> Any:
-    """Imports LightGBM.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise UserError("Gradient boosting needs LightGBM; install 'lightgbm', or set model: network.") from error
-    return lightgbm

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -14,8 +15,9 @@ from rl_postproc.task import TuningTask
 
 from ..base import Agent
 from .checks import check_events
+from .lightgbm_trees import require_lightgbm, trees_of
 from .network import EventNetwork
-from .value_functions import BoostedValues, require_lightgbm, with_class_column
+from .trees import MOST_LEAVES, Trees
 
 
 class ValueSettings(Agent, ABC):
@@ -28,7 +30,7 @@ class ValueSettings(Agent, ABC):
     inner_folds: int = Field(default=4, ge=2, description="parts of the clips, each judged by models of the others")
     rounds: int = Field(default=150, ge=1, description="boosting rounds; the network takes a fifteenth of it as epochs")
     learning_rate: float = Field(default=0.05, gt=0, description="of boosting")
-    leaves: int = Field(default=31, ge=2, description="of a tree")
+    leaves: int = Field(default=31, ge=2, le=MOST_LEAVES, description="of a tree")
     hidden: int = Field(default=64, ge=1, description="units of a hidden layer of the network")
     fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
 
@@ -61,8 +63,8 @@ class LabelledEvents:
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[str, Predict]:
-    """Fits LightGBM to P(match) and returns its text form."""
+def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[Trees, Predict]:
+    """Fits LightGBM to P(match); the class is its one categorical column, the last."""
     lightgbm = require_lightgbm()
     parameters = {
         "objective": "binary",
@@ -79,11 +81,10 @@ def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> t
         "num_threads": torch.get_num_threads(),
         "verbose": -1,
     }
-    rows = with_class_column(events.features, events.label)
+    rows = np.concatenate([events.features.numpy(), events.label[:, None].numpy()], 1)
     data = lightgbm.Dataset(rows, events.matches.numpy().astype(int), categorical_feature=[rows.shape[1] - 1])
-    text = lightgbm.train(parameters, data, settings.rounds).model_to_string()
-    values = BoostedValues([text], torch.zeros(events.n_classes))
-    return text, values.probabilities
+    trees = trees_of(lightgbm.train(parameters, data, settings.rounds), events.n_classes)
+    return trees, trees.probabilities
 
 
 def fit_network(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[EventNetwork, Predict]:

@@ -20,7 +20,8 @@ from rl_postproc.utils.errors import UnknownNameError, UserError, warn
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
 ARTEFACT = "postprocessor.json"
-FORMAT = "rl_postproc post-processor 1"
+FORMAT = "rl_postproc post-processor 2"
+OLDER = ("rl_postproc post-processor 1",)
 
 
 class PostProcessor:
@@ -107,7 +108,10 @@ class PostProcessor:
         path = Path(path)
         path = path / ARTEFACT if path.is_dir() else path
         found = read_json(path)
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        made = found.get("format") if isinstance(found, dict) else None
+        if made in OLDER:
+            raise UserError(f"'{path}' was made by an older version; train it anew.")
+        if made != FORMAT:
             raise UserError(
                 f"'{path}' is not a post-processor of this version (expected format '{FORMAT}'); train it anew."
             )

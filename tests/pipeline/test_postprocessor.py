@@ -155,6 +155,7 @@ def change(path: Path, *keys: str, value: Any = None, drop: bool = False) -> Non
     ("keys", "value", "message"),
     [
         (("format",), "rl_postproc post-processor 0", "not a post-processor of this version"),
+        (("format",), "rl_postproc post-processor 1", "made by an older version; train it anew"),
         (("policy", "kind"), "wizardry", "unknown policy 'wizardry'.*--plugin"),
         (("policy",), [], "damaged"),
         (("policy", "values"), 5, "damaged"),
