@@ -139,6 +139,7 @@ def run_benchmark(
     results = _results(plan, outcomes, skipped)
     curves = {name: found.curves for name, found in outcomes.items()}
     folders = {(name, seed): own for name, found in outcomes.items() for seed, own in found.folders.items()}
+    watch("drawing plots", 1.0, {})
     write_results(out, results, curves, judged, config, folders)
     watch("done", 1.0, {})
     return results
@@ -184,6 +185,7 @@ def _run_agent(plan: Plan, name: str, agent: Agent, begin: float, part: float, s
                     return None
                 made_by = code_version()
             found.makers.append(made_by)
+        plan.watch(f"certifying {name}, seed {seed}", begin + part * (i + 1) / len(seeds), {})
         row, curve, pooled = pool_folds(plan.judged, plan.fold, own)
         found.rows.append({"agent": name, "seed": seed, **row})
         found.curves.append(curve)

@@ -23,7 +23,7 @@ from .options import (
     Subset,
     Threads,
 )
-from .output import certificate, console, notes, progress, tell_data
+from .output import certificates, console, notes, progress, tell_data
 
 if TYPE_CHECKING:
     from ..benchmark.config import BenchmarkConfig
@@ -116,8 +116,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
         console.say(note)
     if "published" in results:
         console.print(published_table(results))
-    certificates = ", ".join(sorted({certificate(row["certified_by"]) for row in results["rows"]}))
     written = ", ".join(name for name in WRITTEN if (out / name).exists())
-    console.say(f"{certificates[:1].upper()}{certificates[1:]}. Results and plots are in {out}: {written}.")
+    console.say(f"{certificates(results['rows'])}. Results and plots are in {out}: {written}.")
     if results["skipped"]:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -124,3 +124,12 @@ def certificate(certified_by: str) -> str:
     """Says which tool confirms a figure, or why none does."""
     reason = certified_by.removeprefix("none: ")
     return f"certified by {certified_by}" if reason == certified_by else f"not certified: {reason}"
+
+
+def certificates(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Says which tool confirms the figures of result rows; where it differs, of which agents."""
+    agents: dict[str, dict[str, None]] = {}
+    for row in rows:
+        agents.setdefault(certificate(row["certified_by"]), {})[row["agent"]] = None
+    named = [f"{said} ({', '.join(own)})" if len(agents) > 1 else said for said, own in agents.items()]
+    return "; ".join(f"{said[:1].upper()}{said[1:]}" for said in named)

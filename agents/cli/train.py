@@ -136,7 +136,9 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     fit.post_processor.about |= about(learner, seed, task)
     path = fit.post_processor.save(out)
     write_json(out / "curve.json", fit.curve)
-    figures = evaluate(scores.require_references(), fit.post_processor.apply(scores), config.metric)
+    with progress() as show:
+        show("applying it to the training clips and certifying the figures", 1.0, {})
+        figures = evaluate(scores.require_references(), fit.post_processor.apply(scores), config.metric)
     write_json(out / "report.json", {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json()})
     console.print(classes_table(figures, f"{learner.name} on its {scores.n_clips} training clips"))
     console.say(f"The figures are {certificate(figures.certified_by)}.")

@@ -110,6 +110,8 @@ class Metric(Registered, ABC):
     """Names of the counts."""
     score_name: ClassVar[str] = "f1"
     """What the score is called in results, as in ``macro_f1``."""
+    most_certified: ClassVar[int | None] = None
+    """References and estimates together that the outside tool takes in good time; of more, a sample of clips is certified."""
 
     @abstractmethod
     def count(self, references: Events, estimates: Events) -> Counts:

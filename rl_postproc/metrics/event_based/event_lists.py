@@ -9,11 +9,15 @@ from rl_postproc.data.events import Events
 from rl_postproc.metrics.event_based.collars import CollarMetric
 from rl_postproc.utils.tensors import ragged_ranges
 
+_MARGIN = 1e-3
+"""Seconds by which onsets are sought beyond the collar, far above any rounding; the collar itself decides afterwards."""
+
 
 def match_events(references: Events, estimates: Events, metric: CollarMetric) -> torch.Tensor:
     """Counts the true positives of any event list, overlapping events included.
 
     Maximum bipartite matching (Hopcroft-Karp, scipy) over the pairs of one clip and class that lie within the collars.
+    Time and memory grow with the pairs whose onsets do.
 
     Returns:
         True positives, int64 ``[clip, class]``.
@@ -24,8 +28,13 @@ def match_events(references: Events, estimates: Events, metric: CollarMetric) ->
     n_classes = len(references.classes)
     ref_cell = references.clip * n_classes + references.label
     est_cell = estimates.clip * n_classes + estimates.label
-    first = torch.searchsorted(ref_cell, est_cell)
-    est, ref = ragged_ranges(first, torch.searchsorted(ref_cell, est_cell, right=True) - first)
+    # One time axis for all cells, far apart from one another: an estimate's references are those around its onset.
+    reach = metric.t_collar + _MARGIN
+    onsets = torch.cat([references.onset, estimates.onset])
+    far = float(onsets.max() - onsets.min()) + 2 * reach if len(onsets) else reach
+    axis, onset = ref_cell * far + references.onset, est_cell * far + estimates.onset
+    first = torch.searchsorted(axis, onset - reach)
+    est, ref = ragged_ranges(first, torch.searchsorted(axis, onset + reach, right=True) - first)
     collar = metric.offset_collar(references)[ref]
     hit = metric.within(references.onset[ref] - estimates.onset[est], metric.t_collar)
     hit &= metric.within(references.offset[ref] - estimates.offset[est], collar)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
@@ -24,6 +24,7 @@ class EventBased(CollarMetric):
     """
 
     metric: Literal["event_based"] = "event_based"
+    most_certified: ClassVar[int | None] = 100_000
 
     def count(self, references: Events, estimates: Events) -> Counts:
         """Counts any event list, overlapping events included."""
