@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import PrivateAttr
+
 from rl_postproc.data.origin import FILES
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.utils.registry import Registered
@@ -51,11 +53,18 @@ class Format(Registered, ABC):
     noun: ClassVar[str] = "format"
     rooms: ClassVar[tuple[str, ...]] = ("rl_postproc.formats",)
 
+    _is_guess: bool = PrivateAttr(False)
+
     format: str
     looks_like: ClassVar[str]
     """What lies there in this format, in half a sentence; said where no format recognises a path."""
     hop_known: ClassVar[str] = FILES
     """How the frame length is known where the caller does not tell it; empty where there is none."""
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the contents told this format, rather than the user."""
+        return self._is_guess
 
     @classmethod
     @abstractmethod

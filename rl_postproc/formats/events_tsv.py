@@ -13,20 +13,12 @@ import torch
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import DECIMALS
 from rl_postproc.formats.clip_names import folders_remedy
-from rl_postproc.formats.table_rows import is_number, read_rows
+from rl_postproc.formats.table_rows import column_names, is_number, read_rows
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import whole_file
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 """Columns of an event table, in the order they have when there is no header."""
-
-ALIASES = {
-    "segment_id": "filename",
-    "start_time_seconds": "onset",
-    "end_time_seconds": "offset",
-    "label": "event_label",
-}
-"""Columns that other tables call otherwise: those of AudioSet-Strong."""
 
 CLIP_SUFFIXES = (".txt", ".ann")
 """Suffixes of event tables that are about one clip each."""
@@ -174,8 +166,7 @@ def _split_header(
     path: Path, records: list[tuple[int, list[str]]], wanted: Sequence[str]
 ) -> tuple[list[tuple[int, list[str]]], _Layout]:
     """Separates the header, if there is one, from the rows, and finds the wanted columns."""
-    names = [field.strip().lower() for field in records[0][1]] if records else []
-    names = [name if ALIASES.get(name, name) in names else ALIASES[name] for name in names]
+    names = column_names(records[0][1]) if records else []
     if not set(wanted) & set(names):
         if len(records) > 1 and _is_foreign_header(records[0][1], records[1][1]):
             raise UserError(f"'{path}', row {records[0][0]}: the header has the columns {', '.join(records[0][1])}; "

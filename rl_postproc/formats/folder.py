@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.memory import require_memory
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...], what: str = "scores") -> list[Path]:
@@ -36,6 +38,16 @@ def first_line(folder: Path, suffixes: tuple[str, ...]) -> str:
     return ""
 
 
+def require_room(file: Path, n_files: int, n_classes: int, n_frames: int) -> None:
+    """Refuses a folder whose clips, all as long as that of one file, would take half the memory.
+
+    Raises:
+        UserError: they would.
+    """
+    what = f"{n_files} clips of {n_classes} classes, as long as '{file}' with its {n_frames} frames,"
+    require_memory(4.0 * n_files * n_classes * n_frames, what, "split long clips, or give fewer clips at a time")
+
+
 def read_classes(classes: Sequence[str] | str | Path | None) -> list[str] | None:
     """Returns class names given as a list, or as the path of a text file with one name a line.
 
@@ -47,12 +59,7 @@ def read_classes(classes: Sequence[str] | str | Path | None) -> list[str] | None
     place = "The list of classes"
     if isinstance(classes, str | Path):
         place = f"'{classes}'"
-        try:
-            lines = Path(classes).read_text(encoding="utf-8-sig").splitlines()
-        except OSError as error:
-            raise UserError(f"Cannot read the classes from '{classes}': {error.strerror or error}.") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"'{classes}' is not a text file in UTF-8; save it in UTF-8.") from error
+        lines = read_text(Path(classes)).splitlines()
         names = [(row, line.strip()) for row, line in enumerate(lines, 1) if line.strip()]
     else:
         names = list(enumerate(classes, 1))

@@ -15,9 +15,10 @@ import numpy as np
 from rl_postproc.data.frames import check_hop, even_edges
 from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.archives import Stored, open_arrays
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clips import assemble_files
-from rl_postproc.formats.folder import list_files, read_classes
+from rl_postproc.formats.folder import list_files, read_classes, require_room
 from rl_postproc.utils.errors import UserError
 
 SUFFIXES = (".npy",)
@@ -63,23 +64,18 @@ class NpyFolder(Format):
         if names is None:
             raise UserError(f"The arrays in '{path}' do not name their classes; give classes, or put one name a line "
                             f"into '{listed}'.")  # fmt: skip
-        arrays = [_load(file, names) for file in files]
+        arrays = [_load(file, names, len(files)) for file in files]
         edges = even_edges(hop, max(len(array) for array in arrays)).numpy()[None]
         return assemble_files(path, files, arrays, edges, names, given)
 
 
-def _load(file: Path, names: Sequence[str]) -> np.ndarray:
-    """Loads one array and checks it, ``[frame, class]``."""
-    try:
-        # Without the magic string np.load would look for a pickle and report that instead of what is wrong.
-        with file.open("rb") as handle:
-            array = np.lib.format.read_array(handle, allow_pickle=False)
-    except Exception as error:  # a damaged header can raise almost anything
-        if "Object arrays" in str(error):
-            raise UserError(
-                f"'{file}' holds Python objects, which are never loaded; save it as a float32 array."
-            ) from error
-        raise UserError(f"'{file}' is not a whole .npy file ({error}); save it again with numpy.save.") from error
+def _load(file: Path, names: Sequence[str], n_files: int) -> np.ndarray:
+    """Loads one array of a folder of so many and checks it, ``[frame, class]``."""
+    with open_arrays(file) as stored:
+        assert isinstance(stored, Stored)
+        if stored.kind == "f" and len(stored.shape or ()) == 2:
+            require_room(file, n_files, len(names), max(stored.shape or ()))
+        array = np.asarray(stored.read())
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"'{file}' holds {array.dtype} values of shape {list(array.shape)}; "
                         "save floating-point probabilities [frame, class].")  # fmt: skip

@@ -23,7 +23,10 @@ from rl_postproc.formats.events_tsv import COLUMNS
 from rl_postproc.formats.folder import first_line, list_files, read_classes
 from rl_postproc.formats.infer_hop import infer_hop, to_frames
 from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.utils.memory import require_memory
 
+CELL_BYTES = 16
+"""What rebuilding the score of a frame takes."""
 CLIPPED = 5e-4
 """Seconds within which an offset off the frame grid is taken for the end of its clip."""
 
@@ -96,6 +99,9 @@ class OperatingPoints(Format):
         if ends is not None:
             n_frames = np.clip(np.ceil(ends / hop - 1e-6).astype(np.int64), 1, width)
             width = int(n_frames.max())
+        cells = len(clip_ids) * len(names) * width
+        what = f"{len(clip_ids)} clips of {len(names)} classes and {width} frames of {hop:g} s from '{path}'"
+        require_memory(CELL_BYTES * cells, what, "check the hop and the times, or give fewer clips at a time")
         level = _levels(found, start, stop, (len(clip_ids), len(names), width), points)
         scores = torch.from_numpy(_values(points)[level])
         edges = even_edges(hop, width)[None]

@@ -92,8 +92,11 @@ def _choose(path: Path, format: str | Mapping[str, Any] | Format, options: dict[
     name, kinds = str(settings.pop("format", AUTO)), Format.types()
     if name != AUTO and name not in kinds:
         raise UserError(f"There is no format '{name}'{suggest(name, [AUTO, *kinds])}.")
-    name = _recognise(path, kinds) if name == AUTO else name
-    return _make(kinds[name], name, {**settings, **options})
+    guess = name == AUTO
+    name = _recognise(path, kinds) if guess else name
+    made = _make(kinds[name], name, {**settings, **options})
+    made._is_guess = guess
+    return made
 
 
 def _make(kind: type[Format], name: str, options: dict[str, Any]) -> Format:

@@ -14,7 +14,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clip_names import without_audio_suffix
 from rl_postproc.formats.clips import assemble_files
-from rl_postproc.formats.folder import first_line, list_files, read_classes
+from rl_postproc.formats.folder import first_line, list_files, read_classes, require_room
 from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
@@ -59,7 +59,10 @@ class SedScores(Format):
             )
         files = list_files(path, SUFFIXES)
         names, _ = _split(files[0])
-        tables = [_read_table(file, names) for file in files]
+        tables = []
+        for file in files:
+            tables.append(_read_table(file, names))
+            require_room(file, len(files), len(names), len(tables[-1]))
         kept = _keep(read_classes(given.classes), names, path)
         edges = _common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
         return assemble_files(path, files, [table[:, 2:][:, kept] for table in tables], edges,
@@ -100,7 +103,7 @@ def _is_header(fields: Sequence[str]) -> bool:
 
 def _split(file: Path) -> tuple[list[str], list[str]]:
     """Returns the class names of a file, and its lines below the header."""
-    text = read_text(file).replace("\r\n", "\n")
+    text = read_text(file, unfolds=4).replace("\r\n", "\n")
     if not text.strip():
         raise UserError(f"'{file}', row 1: the file is empty; export the scores again, or remove it.")
     header, *lines = text.split("\n")

@@ -19,6 +19,7 @@ from rl_postproc.formats.events_tsv import collect_references, read_durations
 from rl_postproc.utils.checked import first_problem
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import read_json
+from rl_postproc.utils.memory import require_memory
 
 
 class _Shard(BaseModel, extra="forbid", frozen=True):
@@ -93,6 +94,9 @@ class Shards:
 
     def join(self) -> ScoreSet:
         """Returns all shards as one score set, which lies in memory as a whole."""
+        files = [self.folder / f"scores_{i:05d}.npy" for i in range(len(self))]
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        require_memory(2 * size, f"Joining the shards in '{self.folder}'", "read them one at a time with read_shards")
         parts = list(self)
         first = parts[0]
         if len(parts) == 1:

@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.memory import require_memory
 
+PART_BYTES = 1 << 24
+"""Files are read in parts of this size, so that endless ones are noticed."""
 NUMBERS = ("onset", "offset", "duration")
 """Columns of numbers in the tables that are read here."""
 RTTM_TYPES = ("SPEAKER", "SPKR-INFO", "LEXEME", "NON-LEX", "NON-SPEECH", "NOSCORE", "A/P", "CB", "SEGMENT")
 
+ALIASES = {
+    "segment_id": "filename",
+    "start_time_seconds": "onset",
+    "end_time_seconds": "offset",
+    "label": "event_label",
+}
+"""Columns that other tables call otherwise: those of AudioSet-Strong."""
 
-def read_text(path: Path) -> str:
+
+def read_text(path: Path, unfolds: int = 16) -> str:
     """Reads a text file in UTF-8, with its line ends.
 
+    Args:
+        path: the file; a stream too, which is read to its end.
+        unfolds: how many times its size is taken by what is made of it.
+
     Raises:
-        UserError: the file cannot be read, or is in another encoding.
+        UserError: the file cannot be read, is compressed, is in another encoding, or would take half the memory.
     """
+    parts, size = [], 0
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as handle:
+            expected = os.fstat(handle.fileno()).st_size
+            require_memory(unfolds * expected, f"Reading '{path}'", "split it into several")
+            while part := handle.read(PART_BYTES):
+                parts.append(part)
+                size += len(part)
+                require_memory(unfolds * size, f"Reading '{path}'", "split it into several")
+        content = b"".join(parts)
+        for kind, start in (("gzip", b"\x1f\x8b"), ("zip", b"PK\x03\x04")):
+            if content.startswith(start):
+                raise UserError(f"'{path}' is compressed by {kind}; unpack it first.")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
@@ -90,6 +118,12 @@ def _refuse_other_separators(path: Path, row: int, line: str, columns: Sequence[
         if header or (len(fields) >= len(columns) and numbers and all(is_number(fields[i]) for i in numbers)):
             tabs = "separate them by tabs, or name the table .csv" if name == "commas" else "separate them by tabs"
             raise UserError(f"'{path}', row {row}: the columns are separated by {name}; {tabs}.")
+
+
+def column_names(header: Sequence[str]) -> list[str]:
+    """Returns the names of columns in small letters, and by the names that they have here."""
+    names = [field.strip().lower() for field in header]
+    return [name if ALIASES.get(name, name) in names else ALIASES[name] for name in names]
 
 
 def is_number(text: str) -> bool:

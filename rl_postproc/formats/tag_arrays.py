@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.formats.archives import Stored, open_arrays
+from rl_postproc.utils.errors import UserError, suggest, warn
 
-ARRAY_SUFFIXES = (".pt", ".pth", ".npy", ".npz", ".h5", ".hdf5")
 SCORES = ("scores", "predictions", "clipwise_output", "probabilities", "output")
 REFERENCES = ("references", "target", "targets", "labels", "ground_truth", "gt")
 CLIP_IDS = ("clip_ids", "audio_name", "filenames", "filename", "video_id_list")
@@ -28,93 +28,159 @@ class TagArrays(NamedTuple):
         classes: names of the tags.
     """
 
-    scores: torch.Tensor | None
+    scores: torch.Tensor
     references: torch.Tensor | None = None
     clip_ids: list[str] | None = None
     classes: list[str] | None = None
 
 
-def read_arrays(path: Path, scores: str | None = None, references: str | None = None) -> TagArrays:
-    """Reads the arrays of a file by its suffix.
+def read_arrays(
+    path: Path, scores: str | None = None, references: str | None = None, with_references: bool = True
+) -> TagArrays:
+    """Reads the arrays of a file of scores; those that are not needed are not read.
 
     Args:
         path: the file.
         scores: name of the array of probabilities in an archive; told by the usual names when None.
         references: name of the array of reference tags, likewise.
+        with_references: whether reference tags are looked for.
+
+    Warns:
+        DataWarning: the array of probabilities was told by its shape alone.
 
     Raises:
-        UserError: the file is missing, damaged, holds Python objects, no array ``[clip, tag]``, or none of a given name.
+        UserError: the file is missing, damaged, too large, holds Python objects, no array ``[clip, tag]``, none of a given
+            name, or several that may be meant, among them frame-level scores.
     """
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".pt", ".pth"):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        elif suffix == ".npy":
-            with path.open("rb") as handle:
-                content = np.lib.format.read_array(handle, allow_pickle=False)
-        elif suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                content = {name: archive[name] for name in archive.files}
-        else:
-            content = _read_hdf5(path)
-    except OSError as error:
-        raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
-    except UserError:
-        raise
-    except Exception as error:  # a damaged or pickled file can raise almost anything
-        if "Object arrays" in str(error) or "weights_only" in str(error) or "Unsupported" in str(error):
-            raise UserError(f"'{path}' holds Python objects, which are never loaded; save the plain array.") from error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"'{path}' is not a whole {suffix} file ({reason}); save it again.") from error
-    if isinstance(content, Mapping):
-        return _from_names({str(name): value for name, value in content.items()}, path, scores, references)
-    if scores or references:
-        raise UserError(f"'{path}' holds one array without a name; leave out the name '{scores or references}'.")
-    return TagArrays(_matrix(content, str(path)))
+    with open_arrays(path) as content:
+        if isinstance(content, Stored):
+            return TagArrays(_unnamed(content, path, scores or references))
+        _require_names(content, path, scores, references)
+        if with_references:
+            references = references or _usual(content, path, REFERENCES, "references_array", {scores})
+        scores = scores or _told_scores(content, path, references)
+        target = None if references is None else _matrix(content[references], f"{path}: {references}")
+        taken = {scores, references}
+        return TagArrays(
+            _matrix(content[scores], f"{path}: {scores}"),
+            target,
+            _texts(content, path, CLIP_IDS, taken),
+            _texts(content, path, CLASSES, taken),
+        )
 
 
-def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    """Returns the arrays at the top of an HDF5 file."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise UserError(f"Reading '{path}' needs h5py; run `pip install h5py`, or save the array as .npz.") from error
-    with h5py.File(path, "r") as file:
-        return {name: np.asarray(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
+def read_reference_array(path: Path, name: str | None = None) -> torch.Tensor:
+    """Reads the one array of a file of reference tags, or the one of several that has the name, or one for references.
+
+    Raises:
+        UserError: as `read_arrays`.
+    """
+    with open_arrays(path) as content:
+        if isinstance(content, Stored):
+            return _unnamed(content, path, name)
+        _require_names(content, path, name)
+        name = name or _usual(content, path, REFERENCES, "references_array")
+        name = name or _usual(content, path, SCORES, "references_array") or _only(content)
+        if name is None:
+            raise UserError(f"'{path}' holds no array called references, target or labels; name it with the option "
+                            "references_array.")  # fmt: skip
+        return _matrix(content[name], f"{path}: {name}")
 
 
-def _from_names(arrays: Mapping[str, Any], path: Path, scores: str | None, references: str | None) -> TagArrays:
-    """Finds what each array of an archive is: by its name, or as the only one that can be meant."""
-    for name in (scores, references):
+def _unnamed(stored: Stored, path: Path, name: str | None) -> torch.Tensor:
+    if name:
+        raise UserError(f"'{path}' holds one array without a name; leave out the name '{name}'.")
+    return _matrix(stored, str(path))
+
+
+def _require_names(arrays: Mapping[str, Stored], path: Path, *names: str | None) -> None:
+    for name in names:
         if name is not None and name not in arrays:
             raise UserError(f"'{path}' holds no array '{name}'{suggest(name, list(arrays))}.")
 
-    def of(names: tuple[str, ...]) -> str | None:
-        return next((name for name in names if name in arrays and name not in (scores, references)), None)
 
-    references = references or of(REFERENCES)
-    scores = scores or of(SCORES)
-    if scores is None:
-        other = [name for name, value in arrays.items() if getattr(value, "ndim", 0) == 2 and name != references]
-        scores = other[0] if len(other) == 1 else None
-    matrices = [None if name is None else _matrix(arrays[name], f"{path}: {name}") for name in (scores, references)]
-    names = [None if name is None else _texts(arrays[name], f"{path}: {name}") for name in (of(CLIP_IDS), of(CLASSES))]
-    return TagArrays(matrices[0], matrices[1], names[0], names[1])
+def _usual(
+    arrays: Mapping[str, Stored], path: Path, names: tuple[str, ...], option: str, taken: set[str | None] | None = None
+) -> str | None:
+    """Returns which of the usual names an array ``[clip, tag]`` has."""
+    found = [name for name in names if name in arrays and name not in (taken or ()) and _is_matrix(arrays[name])]
+    if len(found) > 1:
+        raise _two_ways(path, [f"from {_shown(arrays, name)}" for name in found], option, found[0])
+    return found[0] if found else None
 
 
-def _matrix(value: Any, place: str) -> torch.Tensor:
-    """Returns a tensor ``[clip, tag]``."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-        value = torch.from_numpy(np.ascontiguousarray(value))
-    if not isinstance(value, torch.Tensor) or value.ndim != 2 or value.is_complex() or not value.numel():
-        shape = list(value.shape) if hasattr(value, "shape") else type(value).__name__
-        raise UserError(f"'{place}' is {shape} where numbers [clip, tag] are expected; save one row a clip.")
-    return value.detach()
+def _only(arrays: Mapping[str, Stored], taken: str | None = None) -> str | None:
+    """Returns the only array ``[clip, tag]`` of floating-point numbers."""
+    others = (taken, *REFERENCES)
+    found = [name for name, one in arrays.items() if _is_matrix(one) and one.kind == "f" and name not in others]
+    return found[0] if len(found) == 1 else None
 
 
-def _texts(value: Any, place: str) -> list[str]:
-    """Returns names from an array of texts or, as HDF5 keeps them, bytes."""
-    array = np.asarray(value)
+def _told_scores(arrays: Mapping[str, Stored], path: Path, references: str | None) -> str:
+    """Tells the array of probabilities by its name, else by its shape, unless there are frame-level scores too."""
+    name = _usual(arrays, path, SCORES, "array", {references})
+    told = name or _only(arrays, references)
+    frames = [other for other, one in arrays.items() if one.kind == "f" and len(one.shape or ()) == 3]
+    if told is None:
+        if frames:
+            raise _frame_level(f"{path}: {frames[0]}", arrays[frames[0]])
+        raise UserError(f"'{path}' holds no array called scores, predictions or clipwise_output; name the array "
+                        "of the probabilities with the option array.")  # fmt: skip
+    clips, tags = arrays[told].shape or (0, 0)
+    for other in frames:
+        first, *rest = arrays[other].shape or (0,)
+        if first == clips and tags in rest:
+            ways = [
+                f"as tags of whole clips from {_shown(arrays, told)}",
+                f"frame by frame from {_shown(arrays, other)}",
+            ]
+            raise _two_ways(path, ways, "array", told)
+    if name is None:
+        warn(f"'{path}' holds no array with a usual name; the probabilities are taken from {_shown(arrays, told)}, the "
+             f"only one [clip, tag]; name it with the option array if it is another.")  # fmt: skip
+    return told
+
+
+def _two_ways(path: Path, ways: list[str], option: str, name: str) -> UserError:
+    return UserError(f"'{path}' can be read in {'two' if len(ways) == 2 else 'several'} ways, {' or '.join(ways)}; say "
+                     f"which with the option {option}, such as --format-option {option}={name}.")  # fmt: skip
+
+
+def _frame_level(place: str, stored: Stored) -> UserError:
+    return UserError(f"'{place}' is {list(stored.shape or ())} where numbers [clip, tag] are expected; frame-level scores "
+                     "are read from a folder of .npy arrays [frame, class], one a clip: save them so.")  # fmt: skip
+
+
+def _shown(arrays: Mapping[str, Stored], name: str) -> str:
+    return f"'{name}' {list(arrays[name].shape or ())}"
+
+
+def _is_matrix(stored: Stored) -> bool:
+    return stored.holds_numbers and len(stored.shape or ()) == 2
+
+
+def _matrix(stored: Stored, place: str) -> torch.Tensor:
+    """Reads a tensor ``[clip, tag]``."""
+    if stored.holds_numbers and len(stored.shape or ()) == 3:
+        raise _frame_level(place, stored)
+    if not _is_matrix(stored) or 0 in (stored.shape or ()):
+        # Reading arrays of Python objects refuses them as such.
+        found = list(stored.shape) if stored.shape is not None and stored.kind != "O" else type(stored.read()).__name__
+        raise UserError(f"'{place}' is {found} where numbers [clip, tag] are expected; save one row a clip.")
+    value = stored.read()
+    if isinstance(value, torch.Tensor):
+        return value
+    return torch.from_numpy(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")))
+
+
+def _texts(
+    arrays: Mapping[str, Stored], path: Path, names: tuple[str, ...], taken: set[str | None]
+) -> list[str] | None:
+    """Reads the row of names that has one of the usual names, texts or, as HDF5 keeps them, bytes."""
+    name = next((name for name in names if name in arrays and name not in taken), None)
+    if name is None:
+        return None
+    array, place = np.asarray(arrays[name].read()), f"{path}: {name}"
     if array.ndim != 1:
         raise UserError(f"'{place}' has the shape {list(array.shape)} where a row of names is expected.")
     try:

@@ -3,7 +3,8 @@
 With the column ``event_labels`` a row names all the tags of a clip, separated by commas; names that hold commas
 themselves (AudioSet: "Male speech, man speaking") stand in double quotes, or are recognised as a whole among the
 classes. With the column ``event_label`` (or ``label``) each row names one tag, as it stands; further columns such as
-onset and offset are ignored. In both, an empty cell is a clip without tags.
+onset and offset are ignored. In both, an empty cell is a clip without tags. Events with times
+are references of tags only where tags are asked for.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 import torch
 
 from rl_postproc.formats.clips import ClipTable, align
-from rl_postproc.formats.table_rows import read_text, refuse_other_kinds
-from rl_postproc.utils.errors import UserError, suggest
+from rl_postproc.formats.events_tsv import COLUMNS
+from rl_postproc.formats.table_rows import column_names, is_number, read_text, refuse_other_kinds
+from rl_postproc.utils.errors import UserError, suggest, warn
 
 SEVERAL, ONE = "event_labels", ("event_label", "label")
 
@@ -28,6 +30,7 @@ def read_tag_table(
     n_clips: int,
     scores_path: Path,
     subset: bool = False,
+    named_tags: bool = False,
 ) -> tuple[list[str], torch.Tensor]:
     """Reads reference tags.
 
@@ -39,15 +42,29 @@ def read_tag_table(
         n_clips: number of scored clips.
         scores_path: file of the scores, for messages.
         subset: whether the table may list further clips.
+        named_tags: whether the caller has said that tags are meant, so that times of events are left aside.
+
+    Warns:
+        DataWarning: events have times, which are left aside.
 
     Returns:
         Names of the clips as the table writes them, and the tags, bool ``[clip, tag]``.
 
     Raises:
-        UserError: the table cannot be read, names an unknown tag, or lists other clips than the scores.
+        UserError: the table cannot be read, names an unknown tag, lists other clips than the scores, or holds events with
+            times where nothing said that tags are meant.
     """
     path = Path(path)
-    rows, several = _read_rows(path)
+    rows, several, timed = _read_rows(path)
+    if timed and not named_tags:
+        raise UserError(
+            f"'{path}', row {timed[0]}: the references are events with times within their clips, but the scores in "
+            f"'{scores_path}' are tags of whole clips; give frame-level scores, or say with format tags (--format tags) "
+            "that tags are wanted."
+        )
+    if timed:
+        warn(f"{len(timed)} of {len(rows)} rows in '{path}' hold events with times within their clips; as references of "
+             "tags each says that its clip has the class, and the times are left aside.")  # fmt: skip
     column = {name: i for i, name in enumerate(classes)}
     labels: dict[str, list[int]] = {}
     for number, name, cell in rows:
@@ -101,8 +118,11 @@ def _split_quoted(cell: str) -> list[str]:
     return [part.strip() for part in fields if part.strip()]
 
 
-def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], bool]:
-    """Returns line number, clip and labels of each row, and whether a row names all labels of its clip."""
+def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], bool, list[int]]:
+    """Returns line number, clip and labels of each row, whether a row names all labels of its clip, and lines with times.
+
+    Events that all begin with their clips are weak labels in the columns of strong ones, and count as without times.
+    """
     text = read_text(path)
     refuse_other_kinds(path, text, ("filename", SEVERAL))
     lines = text.splitlines()
@@ -112,15 +132,19 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], bool]:
         # Tabs do not occur in names, so quotes are left for `split_labels`.
         return next(csv.reader([line], skipinitialspace=True), []) if comma else line.split("\t")
 
-    header = [field.strip() for field in fields(lines[0])] if lines else []
+    header: list[str] = column_names(fields(lines[0])) if lines else []
+    first = 1
+    if len(header) == len(COLUMNS) and is_number(header[1]) and is_number(header[2]):
+        header, first = [*COLUMNS], 0  # events without a header
     name = next((n for n in (SEVERAL, *ONE) if n in header), None)
     if "filename" not in header or name is None:
         raise UserError(
             f"'{path}', row 1: the header must hold the columns filename and event_labels (or event_label)."
         )
     places = header.index("filename"), header.index(name)
-    rows = []
-    for number, line in enumerate(lines[1:], 2):
+    onset = header.index("onset") if "onset" in header else None
+    rows, timed = [], []
+    for number, line in enumerate(lines[first:], first + 1):
         cells = fields(line)
         if not line.strip():
             continue
@@ -132,4 +156,6 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], bool]:
         if name != SEVERAL and len(cell) > 1 and cell[0] == cell[-1] == '"':
             cell = cell[1:-1].replace('""', '"')
         rows.append((number, cells[places[0]].strip(), cell))
-    return rows, name == SEVERAL
+        if onset is not None and is_number(cells[onset]) and float(cells[onset]) > 0:
+            timed.append(number)
+    return rows, name == SEVERAL, timed

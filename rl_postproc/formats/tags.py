@@ -15,9 +15,10 @@ from pydantic import Field
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.archives import ARRAY_SUFFIXES
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.folder import read_classes
-from rl_postproc.formats.tag_arrays import ARRAY_SUFFIXES, TagArrays, read_arrays
+from rl_postproc.formats.tag_arrays import TagArrays, read_arrays, read_reference_array
 from rl_postproc.formats.tag_table import read_tag_table
 from rl_postproc.utils.errors import UserError
 
@@ -66,10 +67,8 @@ class Tags(Format):
         if given.durations is not None or given.hop is not None:
             raise UserError(f"'{path}' holds tags of whole clips, which have no times; leave out durations and hop.")
         references = None if given.references is None else Path(given.references)
-        found = read_arrays(path, self.array, self.references_array if references is None else None)
-        if found.scores is None:
-            raise UserError(f"'{path}' holds no array called scores, predictions or clipwise_output; name the array "
-                            "of the probabilities with the option array.")  # fmt: skip
+        own = references is None
+        found = read_arrays(path, self.array, self.references_array if own else None, with_references=own)
         scores = found.scores.float()
         n_clips, n_tags = scores.shape
         names, named = _class_names(path, given.classes, found, n_tags)
@@ -80,13 +79,14 @@ class Tags(Format):
             )
         wanted = found.references
         if references is not None and references.suffix.lower() in ARRAY_SUFFIXES:
-            wanted = _reference_array(references, self.references_array)
+            wanted = read_reference_array(references, self.references_array)
         elif references is not None:
             if not named:
                 raise UserError(
                     f"The tags in '{path}' have no names to find the labels of '{references}' by; give classes."
                 )
-            clip_ids, wanted = read_tag_table(references, names, clip_ids, n_clips, path, given.subset)
+            named_tags = self.array is not None or not self.is_guess
+            clip_ids, wanted = read_tag_table(references, names, clip_ids, n_clips, path, given.subset, named_tags)
         if wanted is not None:
             wanted = _checked(wanted, (n_clips, n_tags), references or path, path)
         return score_set_of_tags(scores, wanted, clip_ids, names)
@@ -136,17 +136,6 @@ def _class_names(
     if len(names) != n_tags:
         raise UserError(f"'{path}' holds {n_tags} tags, but {len(names)} classes are named; name one class a column.")
     return names, True
-
-
-def _reference_array(path: Path, name: str | None) -> torch.Tensor:
-    """Returns the one array of a reference file, or the one of several that has the name, or one for references."""
-    found = read_arrays(path, references=name)
-    array = found.scores if found.references is None else found.references
-    if array is None:
-        raise UserError(
-            f"'{path}' holds no array called references, target or labels; name it with the option references_array."
-        )
-    return array
 
 
 def _checked(references: torch.Tensor, shape: tuple[int, int], source: str | Path, path: Path) -> torch.Tensor:

@@ -21,7 +21,7 @@ def test_classes_come_from_a_list_or_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [(b"Cat\n\nDog\nCat\n", "classes.txt', row 4: the class 'Cat' occurs twice"), (b"\n", "classes.txt' is empty"),
-     (b"Caf\xe9", "not a text file in UTF-8"), (None, "Cannot read the classes from '.*classes.txt'")],
+     (b"Caf\xe9", "not a text file in UTF-8"), (None, "Cannot read '.*classes.txt'")],
 )  # fmt: skip
 def test_bad_list_of_classes_is_refused(tmp_path: Path, text: bytes | None, message: str) -> None:
     if text is not None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rl_postproc.formats import read_scores
 from rl_postproc.formats.tag_table import split_labels
-from rl_postproc.utils.errors import UserError
+from rl_postproc.formats.tags import Tags
+from rl_postproc.utils.errors import DataWarning, UserError
 
 SCORES = np.array([[0.25, 0.5, 1.0], [0.0, 0.75, 0.125]], dtype=np.float32)
 TRUTH = np.array([[1, 0, 1], [0, 0, 0]], dtype=np.float32)
@@ -83,10 +84,23 @@ def test_a_table_of_labels_is_matched_by_name(tmp_path, rows):
 
 def test_one_label_a_row_is_read_with_empty_clips(tmp_path):
     np.savez(tmp_path / "s.npz", scores=SCORES, clip_ids=["a", "b"], classes=CLASSES)
-    header, rows = "filename\tonset\toffset\tevent_label\n", "a\t2\t3\tDog\na\t4\t5\tDog\nb\t\t\t\n"
-    (tmp_path / "events.tsv").write_text(header + "a\t0\t1\tMale speech, man speaking\n" + rows)
+    header, rows = "filename\tonset\toffset\tevent_label\n", "a\t0\t10\tDog\na\t0\t10\tDog\nb\t\t\t\n"
+    (tmp_path / "events.tsv").write_text(header + "a\t0\t10\tMale speech, man speaking\n" + rows)
     found = read_scores(tmp_path / "s.npz", references=tmp_path / "events.tsv")
     assert found.require_references().counts().tolist() == [[0, 1, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("header", ["filename\tonset\toffset\tevent_label\n", ""])
+def test_events_with_times_are_references_of_tags_only_where_tags_are_asked_for(tmp_path, header):
+    np.savez(tmp_path / "s.npz", scores=SCORES, clip_ids=["a", "b"], classes=CLASSES)
+    given = {"references": tmp_path / "events.tsv"}
+    given["references"].write_text(header + "a\t0\t1\tSpeech\na\t2\t3\tDog\nb\t\t\t\na\t4\t5\tDog\n")
+    with pytest.raises(UserError, match=r"events\.tsv', row [23]: .*times .* tags of whole clips; .*--format tags"):
+        read_scores(tmp_path / "s.npz", **given)
+    for wanted in ({"format": "tags"}, {"array": "scores"}, {"format": Tags()}, {"format": {"format": "tags"}}):
+        with pytest.warns(DataWarning, match=r"2 of 4 rows in '.*events\.tsv' hold events with times"):
+            found = read_scores(tmp_path / "s.npz", **given, **wanted)
+        assert found.require_references().counts().tolist() == [[1, 0, 1], [0, 0, 0]]
 
 
 def test_unnamed_scores_take_the_names_of_a_table_with_one_row_a_clip(tmp_path):
