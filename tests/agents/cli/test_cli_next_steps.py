@@ -54,13 +54,18 @@ def test_the_path_of_the_readme_has_no_dead_end(tmp_path: Path, fewer: bool) -> 
     commands[0] += " --set n_clips=40"
     if fewer:
         commands[1] += " --agents default,grid_search --folds 2"
-        commands[2] = commands[2].replace("event_value", "grid_search")
+        commands[2] = (
+            commands[2].replace("event_value", "default") + " --set 'stack=[{stage: threshold, threshold: 0.02}]'"
+        )
     out = run_script([*commands, commands[-1] + " --json"], tmp_path)
     evaluated = json.loads(out.splitlines()[-1])
     report = json.loads((tmp_path / "runs" / "tuned" / "report.json").read_text())
-    assert report["classes"]["Blender"]["reference"] == 0 and report["classes"]["Blender"]["f1"] is None
-    assert evaluated["macro_f1"] == report["macro_f1"] > 0.3
+    blender = report["classes"]["Blender"]
+    assert blender["reference"] == 0 and blender["f1"] is None
+    assert evaluated["macro_f1"] == report["macro_f1"] > 0
     assert "no reference" in out
+    if fewer:  # so low a threshold raises false alarms of the class without reference
+        assert blender["estimated"] > 0 and evaluated["classes"] == report["classes"]
     assert (tmp_path / "runs" / "mine" / "results.json").is_file()
 
 
