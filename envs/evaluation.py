@@ -10,8 +10,10 @@ from rl_postproc.metrics import total_counts
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
-from .actions import ActionForm, Actions
+from .actions import ActionForm
+from .interface import Interface
 from .observations import Observation, Observed
+from .observations.item import Item
 
 
 def hold_out(task: TuningTask, fold: int = 0, n_folds: int = 5) -> tuple[TuningTask, TuningTask]:
@@ -38,12 +40,7 @@ def set_aside(task: TuningTask, fraction: float, seed: int) -> tuple[TuningTask,
 
 def observe_all(task: TuningTask, observation: str | dict, per_class: bool = True) -> Observed:
     """Returns the observations of all items: ``[clip * class, ...]``, clip-major, or jointly ``[clip, ...]``."""
-    scores = task.scores
-    items = torch.arange(scores.n_clips * (scores.n_classes if per_class else 1), device=scores.device)
-    _, observer = Observation.make(observation).prepare(task, per_class)
-    if not per_class:
-        return observer(items, None)
-    return observer(items // scores.n_classes, items % scores.n_classes)
+    return Interface(Observation.make(observation), per_class).observe(task)[1]
 
 
 def macro_f1_of(task: TuningTask, actions: torch.Tensor, per_class: bool = True, form: ActionForm = "indices") -> float:
@@ -51,9 +48,7 @@ def macro_f1_of(task: TuningTask, actions: torch.Tensor, per_class: bool = True,
 
     With ``form="candidate"`` they are actions of environments with ``actions="candidate"``, per class ``[item]``.
     """
-    rows = torch.as_tensor(actions, device=task.device).long()
-    candidates = Actions(task, per_class, form).candidates(rows.reshape(len(rows), -1))
-    return task.table.score(candidates.reshape(task.scores.n_clips, task.scores.n_classes)).macro
+    return task.table.score(Interface(Item(), per_class, form).candidates(task, actions)).macro
 
 
 def compare(

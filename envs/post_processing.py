@@ -15,6 +15,7 @@ from rl_postproc.utils.errors import UserError, suggest
 
 from .actions import ActionForm
 from .engine import EpisodeBatch, StepResult
+from .interface import Interface
 from .observations import Observation, Observed, PreparedObservation
 
 
@@ -110,6 +111,7 @@ class PostProcessingEnv(gym.Env):
         self.render_mode = render_mode
         self._engine = EpisodeBatch(self.task, 1, self.per_class, reward, episode, skip_silent, actions=actions)
         shown = Observation.make(observation, "the environment")
+        self.interface = Interface(shown, self.per_class, actions)
         self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.observation_space = self._observer.space
         self.action_space = self._engine.actions.space

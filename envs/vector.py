@@ -18,6 +18,7 @@ from rl_postproc.utils.errors import UserError, suggest
 
 from .actions import ActionForm
 from .engine import EpisodeBatch, StepResult
+from .interface import Interface
 from .observations import Observation, PreparedObservation
 from .post_processing import counts_of, jump, objective_name, random_key, to_numpy, zeros
 
@@ -94,6 +95,7 @@ class PostProcessingVectorEnv(VectorEnv):
             self.task, num_envs, self.per_class, reward, episode, skip_silent, class_rewards, actions
         )
         shown = Observation.make(observation, "the environment")
+        self.interface = Interface(shown, self.per_class, actions)
         self._observer = PreparedObservation(shown, self.task, self.per_class)
         self.single_observation_space = self._observer.space
         self.output = output

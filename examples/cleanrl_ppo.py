@@ -49,7 +49,7 @@ def main() -> None:
         output="torch",
         **SETTINGS,
     )
-    agent = EventPolicy(envs.single_observation_space).to(device).standardise(observe_all(train, OBSERVATION))
+    agent = EventPolicy.of(envs.single_observation_space).to(device).standardise(observe_all(train, OBSERVATION))
     optimizer = torch.optim.AdamW(agent.parameters(), lr=args.learning_rate)
 
     shape = args.num_steps, args.num_envs
@@ -102,7 +102,7 @@ def main() -> None:
             speed = int(global_step / (time.time() - start))
             print(f"global_step={global_step}, mean_reward={rewards.mean():.4f}, SPS={speed}")
 
-    report(train, held_out, agent)
+    report(args, train, held_out, agent)
 
 
 if __name__ == "__main__":

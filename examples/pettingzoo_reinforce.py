@@ -23,7 +23,7 @@ def main() -> None:
     train, held_out = load_tasks(args)
     env = PostProcessingParallelEnv(train, **SETTINGS)
     agents = env.possible_agents
-    network = EventPolicy(env.observation_space(agents[0])).standardise(observe_all(train, OBSERVATION))
+    network = EventPolicy.of(env.observation_space(agents[0])).standardise(observe_all(train, OBSERVATION))
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
 
     batch, first = 20, args.seed
@@ -51,7 +51,7 @@ def main() -> None:
         (loss + 0.5 * (value - reward).square().mean()).backward()
         optimizer.step()
 
-    report(train, held_out, network)
+    report(args, train, held_out, network)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Module(TorchRLModule, ValueFunctionAPI):
     """The shared network as a module of RLlib; ``model_config["state"]`` is what it starts from."""
 
     def setup(self):
-        self.network = EventPolicy(self.observation_space)
+        self.network = EventPolicy.of(self.observation_space)
         self.network.load_state_dict(self.model_config["state"])
 
     def _forward(self, batch, **kwargs):
@@ -44,7 +44,7 @@ def main() -> None:
 
     train, held_out = load_tasks(args)
     space = PostProcessingPerClassEnv(train, **SETTINGS).observation_space
-    state = EventPolicy(space).standardise(observe_all(train, OBSERVATION)).state_dict()
+    state = EventPolicy.of(space).standardise(observe_all(train, OBSERVATION)).state_dict()
     register()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     config = (
@@ -64,7 +64,7 @@ def main() -> None:
     while algorithm.train()["num_env_steps_sampled_lifetime"] < args.steps:
         pass
 
-    report(train, held_out, algorithm.get_module().network)
+    report(args, train, held_out, algorithm.get_module().network)
     algorithm.stop()
     ray.shutdown()
 

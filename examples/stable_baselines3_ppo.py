@@ -13,12 +13,14 @@ from rl_postproc.envs.evaluation import observe_all
 from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from rl_postproc import PostProcessor
+
 
 class Policy(ActorCriticPolicy):
     """The shared network as a policy of Stable-Baselines3."""
 
     def _build(self, lr_schedule) -> None:
-        self.network = EventPolicy(self.observation_space)
+        self.network = EventPolicy.of(self.observation_space)
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def _judge(self, obs):
@@ -56,7 +58,9 @@ def main() -> None:
     )  # fmt: skip
     model.policy.network.standardise(observe_all(train, OBSERVATION))
     model.learn(args.steps)
-    report(train, held_out, model.policy.network)
+    report(args, train, held_out, model.policy.network)
+    # The same in one call, whatever the policy is; one of Stable-Baselines3's own, such as MlpPolicy, could be saved too.
+    print(len(PostProcessor.from_sb3(model).apply(held_out.scores)), "events on held-out clips")
 
 
 if __name__ == "__main__":

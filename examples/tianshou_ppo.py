@@ -46,7 +46,7 @@ def main() -> None:
     vector = PostProcessingPerClassVectorEnv(train, num_envs=1024, autoreset_mode="DISABLED", **SETTINGS)
     env = TianshouVectorEnv(vector)
     env.seed(args.seed)
-    network = EventPolicy(vector.single_observation_space).standardise(observe_all(train, OBSERVATION))
+    network = EventPolicy.of(vector.single_observation_space).standardise(observe_all(train, OBSERVATION))
     policy = ProbabilisticActorPolicy(
         actor=Judge(network, values=False), dist_fn=lambda logits: Categorical(logits=logits),
         action_space=vector.single_action_space, action_scaling=False, action_bound_method=None,
@@ -65,7 +65,7 @@ def main() -> None:
         )
     )  # fmt: skip
 
-    report(train, held_out, network)
+    report(args, train, held_out, network)
 
 
 if __name__ == "__main__":

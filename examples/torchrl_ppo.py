@@ -47,7 +47,9 @@ def main() -> None:
     )
     env = TorchRLEnv(vector)
     env.set_seed(args.seed)
-    network = EventPolicy(vector.single_observation_space).to(args.device).standardise(observe_all(train, OBSERVATION))
+    network = (
+        EventPolicy.of(vector.single_observation_space).to(args.device).standardise(observe_all(train, OBSERVATION))
+    )
     keys = ["features", "mask", "levels", "class"]
     # One network gives logits and values, so that the critic only reads what the actor has worked out.
     judge = TensorDictModule(Judge(network), in_keys=keys, out_keys=["logits", "state_value"])
@@ -79,7 +81,7 @@ def main() -> None:
                 sum(losses[name] for name in ("loss_objective", "loss_critic", "loss_entropy")).backward()
                 optimizer.step()
 
-    report(train, held_out, network)
+    report(args, train, held_out, network)
 
 
 if __name__ == "__main__":

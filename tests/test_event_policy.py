@@ -11,7 +11,7 @@ from event_agents import small_task
 from rl_postproc.envs import PostProcessingPerClassEnv
 from rl_postproc.envs.evaluation import observe_all
 
-from rl_postproc.task import TuningTask
+from rl_postproc import PostProcessor, TuningTask
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,7 +37,7 @@ def test_logits_are_sums_of_the_values_of_the_events_that_candidates_decode(even
     space = PostProcessingPerClassEnv(task, observation=observation).observation_space
     seen = observe_all(task, observation)
     torch.manual_seed(0)
-    network = event_policy.EventPolicy(space, temperature=0.5)
+    network = event_policy.EventPolicy.of(space, temperature=0.5)
     assert not network(seen)[0].any()
     network.standardise(seen)
     torch.nn.init.normal_(network.actor[-1].weight)
@@ -52,14 +52,30 @@ def test_logits_are_sums_of_the_values_of_the_events_that_candidates_decode(even
 
 def test_a_network_fits_clips_that_it_was_not_built_on(event_policy, task: TuningTask) -> None:
     other = small_task(9, seed=4)
-    network = event_policy.EventPolicy(PostProcessingPerClassEnv(task, **event_policy.SETTINGS).observation_space)
+    network = event_policy.EventPolicy.of(PostProcessingPerClassEnv(task, **event_policy.SETTINGS).observation_space)
     network.standardise(observe_all(task, event_policy.OBSERVATION))
     logits, _ = network(observe_all(other, event_policy.OBSERVATION))
     assert logits.shape == (9 * other.scores.n_classes, other.stack.space.n_candidates)
 
 
+def test_the_network_is_saved_as_a_post_processor(event_policy, task: TuningTask, tmp_path: Path) -> None:
+    env = PostProcessingPerClassEnv(task, **event_policy.SETTINGS)
+    network = event_policy.EventPolicy.of(env.observation_space).standardise(
+        observe_all(task, event_policy.OBSERVATION)
+    )
+    torch.nn.init.normal_(network.actor[-1].weight)
+    policy = event_policy.BestCandidate(env.interface, task.scores.width, network)
+    events = PostProcessor.from_policy(policy, env).apply(task.scores)
+    chosen = network(observe_all(task, event_policy.OBSERVATION))[0].argmax(1)
+    assert len(set(chosen.tolist())) > 3
+    values = task.stack.space.values[chosen].reshape(task.scores.n_clips, task.scores.n_classes, -1)
+    assert events.to_rows() == task.stack.events(task.scores, values).to_rows()
+    PostProcessor.from_policy(policy, env).save(tmp_path)
+    assert PostProcessor.load(tmp_path).apply(task.scores).to_rows() == events.to_rows()
+
+
 def test_gradients_reach_actor_and_critic(event_policy, task: TuningTask) -> None:
-    network = event_policy.EventPolicy(PostProcessingPerClassEnv(task, **event_policy.SETTINGS).observation_space)
+    network = event_policy.EventPolicy.of(PostProcessingPerClassEnv(task, **event_policy.SETTINGS).observation_space)
     logits, values = network(observe_all(task, event_policy.OBSERVATION))
     (logits[:, 3].sum() + values.sum()).backward()
     assert network.actor[-1].weight.grad.any() and network.critic[-1].weight.grad.any()

@@ -15,6 +15,7 @@ from rl_postproc.task import Source
 from rl_postproc.utils.errors import UserError, suggest
 
 from ..actions import ActionForm, Actions
+from ..interface import Interface
 from ..observations import Observation, PreparedObservation
 from ..post_processing import PostProcessingEnv, objective_name, to_numpy, zeros
 from ..rewards import Reward
@@ -79,7 +80,8 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
         )
         self.task, self.render_mode = self._env.task, render_mode
         self._splits = Reward.make(reward).splits_by_class and credit == "own"
-        self._observer = PreparedObservation(Observation.make(observation), self.task, True)
+        self.interface = Interface(Observation.make(observation), True, actions)
+        self._observer = PreparedObservation(self.interface.observation, self.task, True)
         space = Actions(self.task, True, actions).space
         self.possible_agents = list(self.task.scores.classes)
         self.agents: list[str] = []

@@ -81,6 +81,8 @@ _ROOMS = (
     "rl_postproc.agents.events.set_policy",
     "rl_postproc.agents.events.silent_classes",
     "rl_postproc.agents.rl.learned_events",
+    "rl_postproc.agents.rl.observed_policy",
+    "rl_postproc.agents.rl.sb3_policy",
     "rl_postproc.agents.rl.track_policy",
     "rl_postproc.agents.rl.vpg_paper",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,40 @@ class PostProcessor:
         """Makes a post-processor with the same values, ``[class, parameter]`` or ``[parameter]``, for every clip."""
         values = values.cpu().expand(scores.n_classes, len(stack.space.names))
         return cls(stack, scores.classes, Constant(values, scores.classes, stack.space.names), scores.hop, about)
+
+    @classmethod
+    def from_sb3(cls, model: Any, env: Any = None) -> PostProcessor:
+        """Makes a post-processor of a model of Stable-Baselines3 that was trained on an environment of this package.
+
+        It takes the actions that ``model.predict(observation, deterministic=True)`` gives, and has the parameters that the
+        model has now. It can be saved where the model has a network of Stable-Baselines3's own (``MlpPolicy`` or
+        ``MultiInputPolicy`` of PPO, A2C, DQN, … with their default features extractor).
+
+        Args:
+            model: the model.
+            env: the environment that it was trained on, or one with its settings; the model's own when None. Classes, stack,
+                observation and the meaning of actions are the environment's.
+
+        Raises:
+            UserError: there is no environment of this package inside, or a wrapper changes what the model sees.
+        """
+        return importlib.import_module("rl_postproc.agents.rl.sb3_policy").from_sb3(model, env)
+
+    @classmethod
+    def from_policy(cls, policy: Any, env: Any) -> PostProcessor:
+        """Makes a post-processor of any trained policy.
+
+        Args:
+            policy: a function from observations to actions, as the environment gives and takes them: one at a time for a
+                single environment, arrays or tensors with an item in each row, of any number, for a vector environment. Or a
+                `rl_postproc.agents.rl.observed_policy.ObservedPolicy`, which can be saved too.
+            env: the environment that it was trained on, or one with its settings. Classes, stack, observation and the
+                meaning of actions are the environment's.
+
+        Raises:
+            UserError: there is no environment of this package inside, or a wrapper changes what the policy sees.
+        """
+        return importlib.import_module("rl_postproc.agents.rl.observed_policy").from_policy(policy, env)
 
     def choose(self, scores: ScoreSet) -> torch.Tensor:
         """Returns the parameter values for these scores, whose classes must be `classes` in order.
