@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,8 @@ class DataOptions:
                                 "--scores too, or put them into the config's data.")  # fmt: skip
             return {}
         files = {"scores": self.scores, "references": self.references, "durations": self.durations}
-        data: dict[str, Any] = {key: str(path.resolve()) for key, path in files.items() if path is not None}
+        # Not resolved, because the links behind which a shell keeps its streams (/dev/fd/63) lead nowhere.
+        data: dict[str, Any] = {key: os.path.abspath(path) for key, path in files.items() if path is not None}
         if self.classes is not None:
             data["classes"] = class_names(self.classes)
         if self.hop is not None:
@@ -153,8 +155,6 @@ def chosen_metric(
 
 def use_threads(number: int) -> None:
     """Has torch work on so many threads, at most as many as there are cores to run them."""
-    import os
-
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -202,11 +202,10 @@ def class_names(text: str) -> list[str]:
         UserError: there is no such file, or a name is empty or occurs twice.
     """
     import csv
-    import os
 
     from rl_postproc.formats.folder import read_classes
 
-    if os.path.isfile(text):  # unlike Path.is_file, false for a list too long to be a path
+    if os.path.exists(text) and not os.path.isdir(text):  # unlike Path.exists, false for a list too long to be a path
         return read_classes(text) or []
     names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [""])]
     if len(names) == 1 and Path(text).suffix.lower() in (".txt", ".csv", ".tsv"):

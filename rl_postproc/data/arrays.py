@@ -11,6 +11,7 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.memory import require_memory
 
 Row = tuple[str, float, float, str]
 """An event: clip id, onset and offset in seconds, label."""
@@ -36,6 +37,9 @@ def stack_arrays(arrays: Mapping[str, Any], classes: Sequence[str]) -> tuple[tor
         raise UserError("There is no clip; give a mapping of clip ids to arrays [frame, class].")
     rows = [_frames_by_classes(clip, array, len(classes)) for clip, array in arrays.items()]
     n_frames = torch.tensor([len(row) for row in rows])
+    n_bytes = 4.0 * len(rows) * len(classes) * int(n_frames.max())
+    what = f"{len(rows)} clips of {len(classes)} classes, all as long as the longest with {int(n_frames.max())} frames,"
+    require_memory(n_bytes, what, "split long clips, or give fewer clips at a time")
     scores = np.zeros((len(rows), len(classes), int(n_frames.max())), dtype=np.float32)
     for clip, row in enumerate(rows):
         scores[clip, :, : len(row)] = row.T

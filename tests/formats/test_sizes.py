@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import read_events, read_scores
 from rl_postproc.utils import memory
 from rl_postproc.utils.errors import UserError
@@ -138,6 +139,14 @@ def test_scores_beyond_half_the_memory_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=r"would take [\d.]+ KiB, more than half of the 64 KiB of memory here; \w+"):
         read_scores(**make(tmp_path))
+
+
+def test_arrays_in_memory_are_bounded_by_the_longest(little_memory: None) -> None:
+    arrays = {"a": np.zeros((9000, 1)), "b": np.zeros((1, 1))}
+    with pytest.raises(
+        UserError, match="2 clips of 1 classes, all as long as the longest with 9000 frames, would take"
+    ):
+        ScoreSet.from_arrays(arrays, hop=0.1, classes=["Cat"])
 
 
 def test_texts_beyond_the_memory_and_compressed_ones_are_named(tmp_path: Path, little_memory: None) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -70,6 +72,20 @@ def test_a_benchmark_writes_them_into_its_tables(run: Run, arrays: Path) -> None
     assert run("benchmark", config_file(arrays), *scores, "--agents", "default", "--out", "out")[0] == 0
     results = json.loads((arrays / "out" / "results.json").read_text())
     assert list(results["rows"][0]["classes"]) == CLASSES
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="needs /dev/fd, where shells keep their streams")
+def test_streams_of_the_shell_are_read(run: Run, arrays: Path) -> None:
+    table = io.StringIO()
+    csv.writer(table, delimiter="\t").writerows(csv.reader((arrays / "r.csv").read_text().splitlines()))
+    ends = []
+    for text in (table.getvalue(), (arrays / "classes.list").read_text()):
+        end, start = os.pipe()
+        os.write(start, text.encode())
+        os.close(start)
+        ends.append(f"/dev/fd/{end}")
+    given = ["--scores", "arrays", "--hop", 0.1, "--references", ends[0], "--classes", ends[1]]
+    assert run("train", "--agent", "default", *given, "--out", "run")[0] == 0
 
 
 @pytest.mark.parametrize(
