@@ -22,6 +22,9 @@ Average = Literal["macro", "micro"]
 ProgressCallback = Callable[[float, dict[str, float]], None]
 """Called with the fraction of the work done, and the newest figures by name: counts as int, shares of one as float."""
 
+LEFT_TO_RESUME = ("checkpoint_*.safetensors", "part_*.safetensors", "tensorboard/member_*", "tensorboard/refit_*")
+"""Patterns of all that fits leave in a run folder to go on from; a run that starts anew removes it."""
+
 
 def silent(fraction: float, figures: dict[str, float]) -> None:
     """Reports nothing."""
@@ -55,6 +58,9 @@ class Agent(Registered, ABC):
     rooms: ClassVar[tuple[str, ...]] = tuple(
         f"{__name__.rpartition('.')[0]}.{room}" for room in ("search", "thresholds", "events", "rl")
     )
+
+    left_to_resume: ClassVar[tuple[str, ...]] = ()
+    """What `fit_in` leaves in the run folder to go on from, out of `LEFT_TO_RESUME`; nothing where a fit takes seconds."""
 
     agent: str
 

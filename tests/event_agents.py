@@ -89,3 +89,20 @@ def random_tracks(task: TuningTask) -> PostProcessor:
         for parameter in network.parameters():
             parameter.data.normal_(std=1.0 if parameter.ndim > 1 else 0.3)
     return PostProcessor(task.stack, task.scores.classes, TrackPolicy(network, task.scores.hop), task.scores.hop)
+
+
+class StopError(Exception):
+    """Stands for a stopped process."""
+
+
+def stopping(after: int) -> Any:
+    """Returns a report that stops the run at a rollout of its own."""
+    told: list[float] = []
+
+    def report(fraction: float, figures: dict[str, float]) -> None:
+        if "train_macro_f1" in figures:
+            told.append(figures["train_macro_f1"])
+            if len(told) == after:
+                raise StopError
+
+    return report

@@ -24,6 +24,11 @@ from rl_postproc.utils.files import read_json, write_json
 from .config import BenchmarkConfig
 from .folds import CONFIDENCE, COUNTS, EVENTS, RESULT
 
+PLOTS = ("agents.png", "classes.png", "curves.png", "clip.png")
+RESULTS = ("results.json", "results.csv", *PLOTS)
+WRITTEN = ("config.yaml", "versions.json", "data.json", *RESULTS)
+"""The files of a finished benchmark, beside the folds."""
+
 
 def pool_folds(
     task: TuningTask, fold: torch.Tensor, folders: list[Path]

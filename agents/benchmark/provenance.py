@@ -38,7 +38,6 @@ def save_provenance(out: Path, config: TaskConfig, seeds: list[int]) -> None:
     """Writes the resolved config and the versions that a run depends on."""
     import importlib.metadata
 
-    write_text(out / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     names = ("rl-postproc", "torch", "numpy", "scipy", "gymnasium", "stable-baselines3", "sed_eval")
     versions = {}
     for name in names:
@@ -49,3 +48,5 @@ def save_provenance(out: Path, config: TaskConfig, seeds: list[int]) -> None:
     write_json(out / "versions.json", {"python": platform.python_version(), **versions,
                                        "code": code_version(), "seeds": seeds,
                                        "threads": torch.get_num_threads()})  # fmt: skip
+    # Last: a config without versions is the user's own.
+    write_text(out / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

@@ -23,10 +23,11 @@ from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError, unwarned
 
 from ..base import Agent
+from ..run_folder import refuse_others, remove, run_folder
 from .config import BenchmarkConfig, named_agents
 from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
-from .outcome import intervals, pool_folds, write_results
+from .outcome import WRITTEN, intervals, pool_folds, write_results
 from .provenance import fingerprint, save_provenance, write_data
 
 BenchmarkProgress = Callable[[str, float, dict[str, float]], None]
@@ -113,12 +114,42 @@ def run_benchmark(
             f"{config.folds} folds need at least as many clips, but there are {scores.n_clips}; set fewer folds."
         )
     task, skipped = TuningTask.of_config(config, scores), Skipped(strict, out / "failures")
-    agents = _fitting_agents(named_agents(config.agents), task, skipped)
-    reports = [data_report(part) for part in (scores, evaluation) if part is not None]
-    save_provenance(out, config, config.seeds)
-    write_data(out, *reports)
-    for report in reports:
-        tell(report)
+    with run_folder(out):
+        refuse_others(out, {"postprocessor.json": "a post-processor of `train`"})
+        remove(out, ["failures/*.txt"])
+        agents = _fitting_agents(named_agents(config.agents), task, skipped)
+        reports = [data_report(part) for part in (scores, evaluation) if part is not None]
+        for report in reports:
+            tell(report)
+        plan = _plan(config, task, evaluation, out, fresh, watch)
+        outcomes: dict[str, Outcome] = {}
+        for number, (name, agent) in enumerate(agents.items()):
+            found = _run_agent(plan, name, agent, number / len(agents), 1 / len(agents), skipped)
+            if found is not None:
+                outcomes[name] = found
+        skipped.require(len(outcomes))
+        results = _results(plan, outcomes, skipped)
+        curves = {name: found.curves for name, found in outcomes.items()}
+        folders = {(name, seed): own for name, found in outcomes.items() for seed, own in found.folders.items()}
+        watch("drawing plots", 1.0, {})
+        remove(out, WRITTEN)
+        write_results(out, results, curves, plan.judged, config, folders)
+        write_data(out, *reports)
+        save_provenance(out, config, config.seeds)
+    watch("done", 1.0, {})
+    return results
+
+
+def _plan(
+    config: BenchmarkConfig,
+    task: TuningTask,
+    evaluation: ScoreSet | None,
+    out: Path,
+    fresh: bool,
+    watch: BenchmarkProgress,
+) -> Plan:
+    """Deals the clips into folds, and counts all candidates where the table is small."""
+    scores = task.scores
     stamp = fingerprint(config, scores) + ("" if evaluation is None else fingerprint(config, evaluation))
     if scores.n_clips * scores.n_classes * task.stack.space.n_candidates <= _SMALL_TABLE:
         # Ahead of all agents, so that the first to need it is not charged for it.
@@ -129,20 +160,7 @@ def run_benchmark(
     if evaluation is not None:
         judged = TuningTask.of_config(config, with_classes(evaluation, scores.classes))
         n_folds, fold = 1, torch.zeros(evaluation.n_clips, dtype=torch.int64)
-    plan = Plan(config, task, judged, fold, n_folds, stamp, out, fresh, watch)
-    outcomes: dict[str, Outcome] = {}
-    for number, (name, agent) in enumerate(agents.items()):
-        found = _run_agent(plan, name, agent, number / len(agents), 1 / len(agents), skipped)
-        if found is not None:
-            outcomes[name] = found
-    skipped.require(len(outcomes))
-    results = _results(plan, outcomes, skipped)
-    curves = {name: found.curves for name, found in outcomes.items()}
-    folders = {(name, seed): own for name, found in outcomes.items() for seed, own in found.folders.items()}
-    watch("drawing plots", 1.0, {})
-    write_results(out, results, curves, judged, config, folders)
-    watch("done", 1.0, {})
-    return results
+    return Plan(config, task, judged, fold, n_folds, stamp, out, fresh, watch)
 
 
 def _fitting_agents(agents: dict[str, Agent], task: TuningTask, skipped: Skipped) -> dict[str, Agent]:

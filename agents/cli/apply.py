@@ -11,13 +11,15 @@ from rl_postproc.utils.errors import unwarned
 
 from .inputs import DataOptions, use_threads, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Subset, Threads
-from .output import console, progress, tell_data
+from .output import output_file, progress, tell_data
 
 
 def apply(
     run: Annotated[Path, typer.Argument(help="Run folder of `train`, or a postprocessor.json.")],
     scores: Annotated[Path, typer.Argument(help="Folder of score files.")],
-    out: Annotated[Path, typer.Option(help="TSV to write: filename, onset, offset, event_label.")],
+    out: Annotated[
+        Path, typer.Option(help="TSV to write: filename, onset, offset, event_label; - for standard output.")
+    ],
     durations: Durations = None,
     format: ScoreFormat = "auto",
     format_option: FormatOptions = None,
@@ -51,8 +53,9 @@ def apply(
         tell_data(data_report(score_set))
         show("applying", 0.5, {})
         events = processor.apply(score_set)
-    write_events(events, out)
-    said = f"Wrote {len(events)} events of {score_set.n_clips} clips to {out}."
+    path, told = output_file(out)
+    write_events(events, path)
+    said = f"Wrote {len(events)} events of {score_set.n_clips} clips to {path}."
     if ends := score_set.origin.durations:
         said += f" Clip lengths: {ends}{', since no --durations are given' if ends == LAST_FRAME else ''}."
-    console.say(said)
+    told.say(said)

@@ -28,8 +28,6 @@ from .output import certificates, console, notes, progress, tell_data
 if TYPE_CHECKING:
     from ..benchmark.config import BenchmarkConfig
 
-WRITTEN = ("results.json", "results.csv", "agents.png", "classes.png", "curves.png", "clip.png")
-
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for results and plots.")] = Path("runs/demo"),
@@ -94,6 +92,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh`` and ``strict``."""
     from rl_postproc.results.tables import agents_table, code_note, intervals_note, published_table
 
+    from ..benchmark.outcome import RESULTS
     from ..benchmark.run import run_benchmark
 
     use_threads(threads)
@@ -116,7 +115,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
         console.say(note)
     if "published" in results:
         console.print(published_table(results))
-    written = ", ".join(name for name in WRITTEN if (out / name).exists())
+    written = ", ".join(name for name in RESULTS if (out / name).exists())
     console.say(f"{certificates(results['rows'])}. Results and plots are in {out}: {written}.")
     if results["skipped"]:
         raise typer.Exit(1)

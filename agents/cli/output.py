@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -103,6 +104,17 @@ def _lines() -> Iterator[BenchmarkProgress]:
     finally:
         done.set()
         teller.join()
+
+
+def output_file(out: Path) -> tuple[Path, PlainConsole]:
+    """Returns what an option for a file to write stands for, and where to say that it was written.
+
+    ``-`` is the standard output, which then holds nothing but the file.
+    """
+    from rl_postproc.utils.files import STANDARD_OUTPUT, is_standard_output
+
+    path = STANDARD_OUTPUT if str(out) == "-" else out
+    return path, notes if is_standard_output(path) else console
 
 
 def _shown(figures: dict[str, float]) -> list[str]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rl_postproc.utils.errors import UserError
+
 from .options import Settings
-from .output import console
+from .output import console, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TABLES = ("references.tsv", "durations.tsv")
 
 
 def simulate(
@@ -30,9 +37,39 @@ def simulate(
     from rl_postproc.utils.files import write_text
     from rl_postproc.utils.override import override
 
-    score_set = make(build(SimulationConfig, override({}, setting or [], SimulationConfig), "--set"))
-    sed_scores.write(score_set, out / "scores")
-    write_events(score_set.require_references(), out / "references.tsv")
-    rows = zip(score_set.clip_ids, score_set.durations.tolist(), strict=True)
-    write_text(out / "durations.tsv", "filename\tduration\n" + "".join(f"{name}\t{length}\n" for name, length in rows))
+    from ..run_folder import remove, run_folder
+
+    config = build(SimulationConfig, override({}, setting or [], SimulationConfig), "--set")
+    with run_folder(out), progress() as show:
+        show("simulating", 0.0, {})
+        score_set = make(config)
+        _refuse_others(out, score_set.clip_ids)
+        show("writing", 0.5, {})
+        # Until all scores are there, nothing says that the folder is a whole data set.
+        remove(out, TABLES)
+        sed_scores.write(score_set, out / "scores")
+        write_events(score_set.require_references(), out / "references.tsv")
+        rows = zip(score_set.clip_ids, score_set.durations.tolist(), strict=True)
+        lines = "".join(f"{name}\t{length}\n" for name, length in rows)
+        write_text(out / "durations.tsv", "filename\tduration\n" + lines)
     console.say(f"Wrote {score_set.n_clips} clips to {out}.")
+
+
+def _refuse_others(out: Path, clip_ids: Sequence[str]) -> None:
+    """Refuses a folder with files that would be taken for part of the data set, or are not this command's to replace.
+
+    Raises:
+        UserError: there is one.
+    """
+    from rl_postproc.formats.clip_names import without_audio_suffix
+
+    scores = out / "scores"
+    expected = {f"{without_audio_suffix(clip)}.tsv" for clip in clip_ids}
+    there = sorted(path.name for path in scores.iterdir()) if scores.is_dir() else []
+    others = [f"scores/{name}" for name in there if name not in expected]
+    if not there:
+        others = [name for name in TABLES if (out / name).exists()]
+    if others:
+        raise UserError(
+            f"'{out / others[0]}' is not of this data set; give another --out, or delete what is in '{out}'."
+        )

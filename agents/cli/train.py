@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from ..base import Agent
 
+WRITTEN = ("config.yaml", "versions.json", "data.json", "curve.json", "report.json")
+"""What stands beside the post-processor in its run folder."""
+
 
 def train(
     out: Annotated[Path, typer.Option(help="Run folder for the post-processor, its curve and its report.")],
@@ -117,29 +120,33 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     from rl_postproc.task import TuningTask
     from rl_postproc.utils.files import write_json
 
+    from ..base import LEFT_TO_RESUME
     from ..benchmark.provenance import save_provenance, write_data
+    from ..run_folder import refuse_others, remove, run_folder
     from ..tune import about
 
-    with progress() as show:
+    with run_folder(out), progress() as show:
+        refuse_others(out, {"folds": "the folds of a benchmark", "results.json": "the results of a benchmark"})
         show("reading scores", 0.0, {})
         with unwarned():
             scores = config.load_data()
         task = TuningTask.of_config(config, scores).to(device)
         learner.check(task)
         report = data_report(scores)
-        save_provenance(out, config, [seed])
-        write_data(out, report)
         tell_data(report)
+        remove(out, [name for name in LEFT_TO_RESUME if not (resume and name in learner.left_to_resume)])
         what = f"training {learner.name}"
         show(what, 0.0, {})
         fit = learner.fit_in(task, seed, lambda fraction, figures: show(what, fraction, figures), out, resume)
-    fit.post_processor.about |= about(learner, seed, task)
-    path = fit.post_processor.save(out)
-    write_json(out / "curve.json", fit.curve)
-    with progress() as show:
+        fit.post_processor.about |= about(learner, seed, task)
+        remove(out, WRITTEN)
+        path = fit.post_processor.save(out)
+        write_json(out / "curve.json", fit.curve)
+        write_data(out, report)
+        save_provenance(out, config, [seed])
         show("applying it to the training clips and certifying the figures", 1.0, {})
         figures = evaluate(scores.require_references(), fit.post_processor.apply(scores), config.metric)
-    write_json(out / "report.json", {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json()})
+        write_json(out / "report.json", {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json()})
     console.print(classes_table(figures, f"{learner.name} on its {scores.n_clips} training clips"))
     console.say(f"The figures are {certificate(figures.certified_by)}.")
     # On a line of its own, never broken, so that it can be copied.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from stable_baselines3 import PPO
 
 from rl_postproc.utils.code_version import code_version
@@ -49,12 +49,9 @@ def save_checkpoint(
         "updates": model._n_updates,
         "curve": curve,
     }
+    plain = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
     with whole_file(path) as temporary:
-        save_file(
-            {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()},
-            temporary,
-            {"about": json.dumps(about)},
-        )
+        temporary.write_bytes(save(plain, {"about": json.dumps(about)}))
 
 
 def load_checkpoint(path: Path, model: PPO, key: str) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:

@@ -7,7 +7,7 @@ import math
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -15,12 +15,22 @@ from stable_baselines3 import PPO
 
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.files import unwritable
 
 from ...envs import PostProcessingPerClassVectorEnv, PostProcessingVectorEnv
 from ...envs.adapters.stable_baselines3 import SB3VecEnv
 from ...envs.evaluation import set_aside
 from ..actor import Actor
-from ..base import Agent, FitResult, ProgressCallback, fit_best_constants, require_own_parameters, share, silent
+from ..base import (
+    LEFT_TO_RESUME,
+    Agent,
+    FitResult,
+    ProgressCallback,
+    fit_best_constants,
+    require_own_parameters,
+    share,
+    silent,
+)
 from ..events.actor import EventActor, InitialPolicy, Start, initial_policy, members
 from ..events.checks import check_events, require_events
 from ..events.event_value import EventValue
@@ -29,6 +39,7 @@ from ..events.policy import EventPolicy, values_on
 from ..events.set_policy import EventSetPolicy
 from ..events.silent_classes import keep_silent, without_score
 from ..events.value_functions import EventValueFunction
+from ..run_folder import remove
 from .argmax_policy import argmax_policy, chosen_candidates
 from .item_buffer import LeaveOneOutBuffer
 from .item_policy import ItemPolicy
@@ -62,6 +73,8 @@ class PPOAgent(Agent):
     On 935 clips of 10 classes the defaults take about a minute on one core and 1 GB of memory; see
     docs/reinforcement_learning.md.
     """
+
+    left_to_resume: ClassVar[tuple[str, ...]] = LEFT_TO_RESUME
 
     agent: Literal["ppo"] = "ppo"
     policy: Literal["events", "tracks", "event_features"] = Field(
@@ -138,8 +151,7 @@ class PPOAgent(Agent):
     ) -> FitResult:
         """Trains with checkpoints and tensorboard logs in the run folder."""
         if not resume:
-            for old in folder.glob("checkpoint_*.safetensors"):
-                old.unlink()
+            remove(folder, self.left_to_resume)
         return self._fit(task, seed, report, folder)
 
     def _fit(self, task: TuningTask, seed: int, report: ProgressCallback, folder: Path | None) -> FitResult:
@@ -229,7 +241,10 @@ class PPOAgent(Agent):
         watch.restore(model)
         remaining = steps - model.num_timesteps
         if remaining > 0 and not watch.stopped:
-            model.learn(remaining, callback=watch, reset_num_timesteps=False, tb_log_name=f"{stage}_{seed[1]}")
+            try:
+                model.learn(remaining, callback=watch, reset_num_timesteps=False, tb_log_name=f"{stage}_{seed[1]}")
+            except OSError as error:  # checkpoints have their own sentence
+                raise unwritable((folder or Path()) / "tensorboard", error) from error
         watch.finish(model)
         return watch
 

@@ -131,6 +131,8 @@ class PostProcessor:
                 "policy": {"kind": self.policy.kind, "tensors": sorted(tensors), **values},
             },
         )
+        if not tensors:  # of a learned policy that stood here before
+            path.with_suffix(".safetensors").unlink(missing_ok=True)
         return path
 
     @classmethod

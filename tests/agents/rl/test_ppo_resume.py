@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from event_agents import agent, files_of, small_task
+from event_agents import StopError, agent, files_of, small_task, stopping
 from rl_postproc.agents.base import FitResult, silent
 from rl_postproc.envs import PostProcessingVectorEnv
 from safetensors.torch import save_file
@@ -29,26 +29,9 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class StopError(Exception):
-    """Stands for a stopped process."""
-
-
 @pytest.fixture(scope="module")
 def task() -> TuningTask:
     return small_task(16)
-
-
-def stopping(after: int) -> Any:
-    """Returns a report that stops the run at a rollout of its own."""
-    told: list[float] = []
-
-    def report(fraction: float, figures: dict[str, float]) -> None:
-        if "train_macro_f1" in figures:
-            told.append(figures["train_macro_f1"])
-            if len(told) == after:
-                raise StopError
-
-    return report
 
 
 def disturb(seed: int) -> None:
