@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FEW = 5
 """References that a class must have before its scores are compared with them."""
-_MOST = 1 << 26
+_MOST = 1 << 24
 """Scores that are looked at: those of the first clips."""
 
 
