@@ -17,7 +17,7 @@ from rl_postproc.metrics.base import floating
 from rl_postproc.metrics.certify import evaluate
 from rl_postproc.results.bootstrap import bootstrap, compared, interval
 from rl_postproc.results.plots import plot_agents, plot_classes, plot_clip, plot_curves, save
-from rl_postproc.results.tables import score_label, write_rows
+from rl_postproc.results.tables import score_label, write_classes, write_rows
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.files import read_json, write_json
 
@@ -25,7 +25,7 @@ from .config import BenchmarkConfig
 from .folds import CONFIDENCE, COUNTS, EVENTS, RESULT
 
 PLOTS = ("agents.png", "classes.png", "curves.png", "clip.png")
-RESULTS = ("results.json", "results.csv", *PLOTS)
+RESULTS = ("results.json", "results.csv", "classes.csv", *PLOTS)
 WRITTEN = ("config.yaml", "versions.json", "data.json", *RESULTS)
 """The files of a finished benchmark, beside the folds."""
 
@@ -51,13 +51,13 @@ def pool_folds(
         counts[:, fold == k] = torch.stack([tensors[name] for name in metric.columns])
     tuned = dict(zip(metric.columns, counts.sum(1), strict=True))
     report = evaluate(scores.require_references(), read_pooled(task, folders), metric, tuned)
+    told = report.to_json()
     means = (f"train_macro_{metric.score_name}", f"train_micro_{metric.score_name}", "seconds", "evaluations")
     row = {
-        f"macro_{metric.score_name}": report.score.macro,
-        f"micro_{metric.score_name}": report.score.micro,
+        **{name: value for name, value in told.items() if name.startswith(("macro_", "micro_"))},
         **{name: sum(result[name] for result in results) / len(results) for name in means},
         "certified_by": report.certified_by,
-        "classes": report.to_json()["classes"],
+        "classes": told["classes"],
     }
     return row, results[0]["curve"], counts
 
@@ -110,10 +110,11 @@ def write_results(
     config: BenchmarkConfig,
     folders: dict[tuple[str, int], list[Path]],
 ) -> None:
-    """Writes results.json, results.csv and the plots."""
+    """Writes results.json, results.csv, classes.csv and the plots."""
     rows, title, score = results["rows"], config.title, results["score"]
     write_json(out / "results.json", results)
     write_rows(out / "results.csv", rows, score)
+    write_classes(out / "classes.csv", rows)
     save(plot_agents(rows, f"{title}: held out", score), out / "agents.png")
     save(plot_classes(rows, f"{title}: {score_label(score)} of each class, held out", score), out / "classes.png")
     figure = plot_curves(curves, f"{title}: learning curves, first fold", score)

@@ -62,7 +62,7 @@ def benchmark(
     setting: Settings = None,
     threads: Threads = 1,
 ) -> None:
-    """Compare agents under the held-out protocol; writes results.json, results.csv and plots.
+    """Compare agents under the held-out protocol; writes results.json, results.csv, classes.csv and plots.
 
     Agents are tuned on all folds but one and scored on the one left out. One that cannot run is skipped and named with
     its reason, and the exit code is then 1. Ctrl-C keeps the finished folds; the same

@@ -17,6 +17,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy, restore_policy
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.tensors import decimals
 
 from .policy import EventPolicy, clips_at_a_time
 
@@ -60,7 +61,7 @@ class EventSetPolicy(Policy):
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns what judges, and λ."""
         values, tensors = self.judge.state()
-        lam = None if self.lam is None else self.lam.double().tolist()
+        lam = None if self.lam is None else decimals(self.lam)
         return {"silent": self.silent.tolist(), "lam": lam, "judge": {"kind": self.judge.kind, **values}}, tensors
 
     @classmethod

@@ -11,6 +11,7 @@ from rl_postproc.metrics.base import floating
 from rl_postproc.pipeline.policy import Policy, restore_policy
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.tensors import decimals
 
 
 def keep_silent(policy: Policy, task: TuningTask) -> Policy:
@@ -46,7 +47,7 @@ class SilentClasses(Policy):
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns the constants and the other policy."""
         values, tensors = self.policy.state()
-        own = {"silent": self.silent.tolist(), "values": self.values.double().tolist()}
+        own = {"silent": self.silent.tolist(), "values": decimals(self.values)}
         return {**own, "policy": {"kind": self.policy.kind, **values}}, tensors
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from rl_postproc.candidates.events import DecodedEvents
+from rl_postproc.utils.tensors import decimals
 
 from .network import EventNetwork
 from .trees import Trees
@@ -47,7 +48,7 @@ class BoostedValues(EventValueFunction):
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns λ, and the trees as arrays."""
-        return {"lam": self.lam.double().tolist()}, self.trees.to_tensors()
+        return {"lam": decimals(self.lam)}, self.trees.to_tensors()
 
     @classmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> BoostedValues:
@@ -89,7 +90,7 @@ class NetworkValues(EventValueFunction):
         """Returns sizes and weights."""
         tensors = {f"{i}.{k}": v for i, network in enumerate(self.networks) for k, v in network.state_dict().items()}
         values: dict[str, Any] = {"size": self.networks[0].size, "n_networks": len(self.networks)}
-        values["lam"] = None if self.lam is None else self.lam.double().tolist()
+        values["lam"] = None if self.lam is None else decimals(self.lam)
         values["base"] = None
         if self.base is not None:
             inner, inner_tensors = self.base.state()

@@ -35,9 +35,11 @@ class ObservedPolicy(Policy):
     To save a policy of your own, derive from this class in a plug-in file: set `kind`, answer in `act`, and add what else it
     takes to `state` and `from_state`.
 
-    Clips are padded to the frames that the environment had, so that a clip is shown alike whatever others are beside it;
-    longer ones are shown in full.
+    Frames are shown as they come, so that scores of another frame length are refused. Clips are padded to the frames that
+    the environment had, so that a clip is shown alike whatever others are beside it; longer ones are shown in full.
     """
+
+    frame_bound = True
 
     def __init__(self, interface: Interface, width: int):
         """Takes what the policy sees and what its actions mean, and the frames of the environment's longest clip."""

@@ -163,14 +163,35 @@ class Metric(Registered, ABC):
         """Computes what follows from the references and the frame grid alone; None where there is no fast path."""
         return None
 
+    def rates(self, counts: Counts) -> dict[str, torch.Tensor]:
+        """Returns what else of summed counts results show beside the score, such as precision and recall.
+
+        Args:
+            counts: each of `columns`, floating point ``[..., class]``.
+
+        Returns:
+            ``[..., class]`` in the same dtype by name, NaN where it is not defined.
+        """
+        return {}
+
     def summarise(self, counts: Counts) -> Score:
         """Scores counts that have been summed over clips, int64 ``[class]``."""
-        by_class = self.score(floating(counts))
-        known = ~by_class.isnan()
-        pooled = self.score(floating({name: counts[name].sum(-1, keepdim=True) for name in self.columns}))
-        return Score(
-            float(by_class[known].mean()) if bool(known.any()) else 0.0, float(pooled.nan_to_num(0.0)[0]), by_class
-        )
+        return _averaged(self.score(floating(counts)), self.score(self._pooled(counts)))
+
+    def summarise_rates(self, counts: Counts) -> dict[str, Score]:
+        """Returns `rates` of counts that have been summed over clips, int64 ``[class]``, averaged as the score is."""
+        pooled = self.rates(self._pooled(counts))
+        return {name: _averaged(rate, pooled[name]) for name, rate in self.rates(floating(counts)).items()}
+
+    def _pooled(self, counts: Counts) -> dict[str, torch.Tensor]:
+        return floating({name: counts[name].sum(-1, keepdim=True) for name in self.columns})
+
+
+def _averaged(by_class: torch.Tensor, pooled: torch.Tensor) -> Score:
+    """Returns the mean over classes that have a value, and that of all classes together, ``[1]``."""
+    known = ~by_class.isnan()
+    macro = float(by_class[known].mean()) if bool(known.any()) else 0.0
+    return Score(macro, float(pooled.nan_to_num(0.0)[0]), by_class)
 
 
 def floating(counts: Counts) -> dict[str, torch.Tensor]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,6 +27,7 @@ class CertifiedScores:
         score_name: what the score is called, such as ``f1``.
         certified_by: name and version of the tool that found the same counts, and on how many clips where these are not
             all; or why none did.
+        rates: what else the metric tells of the counts, such as precision and recall.
     """
 
     classes: tuple[str, ...]
@@ -32,18 +35,23 @@ class CertifiedScores:
     score: Score
     score_name: str
     certified_by: str
+    rates: Mapping[str, Score] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the stable JSON form: fractions, and counts by class. The score is null where it is not defined."""
-        known = (~self.score.by_class.isnan()).tolist()
+        scores = {**self.rates, self.score_name: self.score}
+        by_class = {name: score.by_class.tolist() for name, score in scores.items()}
         rows = {
             name: {column: int(count[k]) for column, count in self.counts.items()}
-            | {self.score_name: float(self.score.by_class[k]) if known[k] else None}
+            | {rate: None if math.isnan(values[k]) else values[k] for rate, values in by_class.items()}
             for k, name in enumerate(self.classes)
         }
         return {
-            f"macro_{self.score_name}": self.score.macro,
-            f"micro_{self.score_name}": self.score.micro,
+            **{
+                f"{average}_{name}": getattr(scores[name], average)
+                for name in (self.score_name, *self.rates)
+                for average in ("macro", "micro")
+            },
             "classes": rows,
             "certified_by": self.certified_by,
         }
@@ -89,7 +97,8 @@ def evaluate(
         certified_by = metric.certify(references.select(clips), estimates.select(clips), own)
         if not certified_by.startswith("none"):
             certified_by += f", on {_grouped(len(clips))} of {_grouped(len(references.clip_ids))} clips"
-    return CertifiedScores(references.classes, counts, metric.summarise(counts), metric.score_name, certified_by)
+    summed = metric.summarise(counts), metric.score_name, certified_by, metric.summarise_rates(counts)
+    return CertifiedScores(references.classes, counts, *summed)
 
 
 def sampled_clips(n_events: torch.Tensor, most: int | None) -> torch.Tensor | None:

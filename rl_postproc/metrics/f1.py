@@ -52,6 +52,15 @@ class F1Metric(Metric, ABC):
         """Returns F1, NaN without references."""
         return f1(counts["true_positives"], counts["estimated"], counts["reference"])
 
+    def rates(self, counts: Counts) -> dict[str, torch.Tensor]:
+        """Returns precision and recall, NaN without references; with references and no output both are 0."""
+        if not set(DETECTION) <= counts.keys():
+            return {}  # a metric with other columns that extends one of these
+        hits, estimated, reference = (counts[name] for name in DETECTION)
+        silent = reference <= 0
+        found = {"precision": hits / estimated.clamp(min=1), "recall": hits / reference.clamp(min=1)}
+        return {name: rate.masked_fill(silent, torch.nan) for name, rate in found.items()}
+
     def output(self, counts: Counts) -> torch.Tensor:
         """Returns the number of estimates."""
         return counts["estimated"]

@@ -12,6 +12,7 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UnknownNameError
+from rl_postproc.utils.tensors import decimals
 
 
 class Policy(ABC):
@@ -54,7 +55,7 @@ class Constant(Policy):
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns a table of values by class and parameter, for people to read."""
-        rows = [dict(zip(self.names, row, strict=True)) for row in self.values.double().tolist()]
+        rows = [dict(zip(self.names, row, strict=True)) for row in decimals(self.values)]
         return {"values": dict(zip(self.classes, rows, strict=True))}, {}
 
     @classmethod

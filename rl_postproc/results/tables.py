@@ -38,6 +38,7 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
         "agent",
         f"held-out macro {score_label(score)}",
         f"gain over {over} (95 %)",
+        *_rates(rows, score),
         f"micro {score_label(score)}",
         "training",
         "seconds",
@@ -52,6 +53,7 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
             name,
             f"{held.mean():.2f}{spread}",
             _gain(gains.get(name)),
+            *(f"{100 * np.mean([row[f'macro_{rate}'] for row in own]):.2f}" for rate in _rates(rows, score)),
             f"{100 * np.mean([row[f'micro_{score}'] for row in own]):.2f}",
             f"{100 * np.mean([row[f'train_macro_{score}'] for row in own]):.2f}",
             f"{np.mean([row['seconds'] for row in own]):.1f}",
@@ -138,27 +140,51 @@ def published_table(results: Mapping[str, Any]) -> Table:
 
 
 def classes_table(report: CertifiedScores, title: str) -> Table:
-    """Returns the counts and the score of each class."""
+    """Returns the counts, rates such as precision and recall, and the score of each class."""
     table = Table(title=title, title_justify="left")
-    label = score_label(report.score_name)
     table.add_column("class")
-    for name in (*report.counts, label):
-        table.add_column(name.replace("_", " "), justify="right")
+    for name in (*report.counts, *report.rates, report.score_name):
+        table.add_column(score_label(name) if name == report.score_name else name.replace("_", " "), justify="right")
+    scores = [*report.rates.values(), report.score]
     for k, name in enumerate(report.classes):
-        score = float(report.score.by_class[k])
-        shown = "no reference" if math.isnan(score) else f"{100 * score:.2f}"
-        table.add_row(name, *(str(int(count[k])) for count in report.counts.values()), shown)
+        shown = [_percent(float(score.by_class[k])) for score in scores]
+        shown[-1] = shown[-1] or "no reference"
+        table.add_row(name, *(str(int(count[k])) for count in report.counts.values()), *shown)
     table.add_section()
     total = [str(int(count.sum())) for count in report.counts.values()]
-    table.add_row("micro", *total, f"{100 * report.score.micro:.2f}")
-    table.add_row("macro", *[""] * len(total), f"{100 * report.score.macro:.2f}")
+    table.add_row("micro", *total, *(_percent(score.micro) for score in scores))
+    table.add_row("macro", *[""] * len(total), *(_percent(score.macro) for score in scores))
     return table
+
+
+def _percent(share: float) -> str:
+    return "" if math.isnan(share) else f"{100 * share:.2f}"
 
 
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]], score: str) -> None:
     """Writes result rows as CSV, ``score`` being the name of the score."""
     means = [f"{prefix}{average}_{score}" for prefix in ("", "train_") for average in ("macro", "micro")]
-    columns = ["agent", "seed", *means, "seconds", "evaluations", "certified_by"]
+    averages = [f"{average}_{rate}" for rate in _rates(rows, score) for average in ("macro", "micro")]
+    _write_csv(path, ["agent", "seed", *means, *averages, "seconds", "evaluations", "certified_by"], rows)
+
+
+def write_classes(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the counts and scores of each class as CSV, a row for each agent, seed and class of the result rows."""
+    found = [
+        {"agent": row["agent"], "seed": row["seed"], "class": name, **values}
+        for row in rows
+        for name, values in row["classes"].items()
+    ]
+    _write_csv(path, list(found[0]), found)
+
+
+def _rates(rows: Sequence[Mapping[str, Any]], score: str) -> list[str]:
+    """Returns what result rows average beside the score, such as precision and recall."""
+    named = [name.removeprefix("macro_") for name in rows[0] if name.startswith("macro_")]
+    return [name for name in named if name != score]
+
+
+def _write_csv(path: str | Path, columns: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

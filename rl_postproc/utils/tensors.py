@@ -6,6 +6,8 @@ memory. On other devices the operations are torch's own.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -25,6 +27,16 @@ def argsort(x: torch.Tensor) -> torch.Tensor:
 def divide(x: torch.Tensor, by: int) -> torch.Tensor:
     """Returns the whole quotients of integers that are not negative."""
     return x // by if x.device.type != "cpu" else torch.from_numpy(x.numpy() // by)
+
+
+def decimals(x: torch.Tensor) -> Any:
+    """Returns the numbers of a tensor of any shape for JSON, nested as its dimensions are.
+
+    Of float32 the shortest decimals that become the same float32 again: 0.81, where the float64 nearest to it would be
+    0.8100000023841858.
+    """
+    array = x.detach().cpu().numpy()
+    return (array.astype(str).astype(np.float64) if array.dtype == np.float32 else array).tolist()
 
 
 def ragged_ranges(first: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

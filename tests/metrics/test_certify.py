@@ -114,8 +114,12 @@ def test_the_json_form_is_strict_json_with_null_for_a_class_without_references()
     references = Events.from_rows([("c0", 0.0, 1.0, "k0")], ["c0"], ["k0", "k1"])
     estimates = Events.from_rows([("c0", 0.0, 1.0, "k0"), ("c0", 0.0, 1.0, "k1")], ["c0"], ["k0", "k1"])
     found = json.loads(json.dumps(evaluate(references, estimates, METRIC).to_json(), allow_nan=False))
-    assert found["classes"]["k0"] == {"true_positives": 1, "estimated": 1, "reference": 1, "f1": 1.0}
-    assert found["classes"]["k1"] == {"true_positives": 0, "estimated": 1, "reference": 0, "f1": None}
+    assert found["classes"]["k0"] == {
+        "true_positives": 1, "estimated": 1, "reference": 1, "precision": 1.0, "recall": 1.0, "f1": 1.0
+    }  # fmt: skip
+    assert found["classes"]["k1"] == {
+        "true_positives": 0, "estimated": 1, "reference": 0, "precision": None, "recall": None, "f1": None
+    }  # fmt: skip
     assert found["macro_f1"] == 1.0
     assert found["micro_f1"] == pytest.approx(2 / 3)
 
@@ -125,6 +129,22 @@ def test_two_empty_sides_are_certified_as_zero() -> None:
     report = evaluate(none, none, METRIC)
     assert (report.score.macro, report.score.micro) == (0.0, 0.0)
     assert report.score.by_class.isnan().all()
+
+
+def test_precision_and_recall_are_those_of_sed_eval(scores: ScoreSet) -> None:
+    # A class without output among the others, whose precision is 0 there as here.
+    active = scores.scores > 0.5
+    active[:, 1] = False
+    found = decode_events(scores, active)
+    report = evaluate(scores.require_references(), found, METRIC).to_json()
+    oracle = sed_eval_scorer(scores.require_references(), found, METRIC)
+    average, overall = oracle.results_class_wise_average_metrics(), oracle.results_overall_metrics()
+    assert 0 < report["macro_precision"] != report["macro_recall"] > 0
+    for name in ("precision", "recall"):
+        assert report[f"macro_{name}"] == pytest.approx(average["f_measure"][name])
+        assert report[f"micro_{name}"] == pytest.approx(overall["f_measure"][name])
+        for label, figures in report["classes"].items():
+            assert figures[name] == pytest.approx(oracle.results_class_wise_metrics()[label]["f_measure"][name])
 
 
 class Silent(Tagging):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_postproc.utils.tensors import argsort, divide, first_of_equals, flatnonzero, ragged_ranges
+from rl_postproc.utils.tensors import argsort, decimals, divide, first_of_equals, flatnonzero, ragged_ranges
 
 whole = st.integers(-5, 40)
 
@@ -18,6 +20,27 @@ def test_ragged_ranges_are_the_numbers_of_each_range_in_turn(ranges: list[tuple[
     owner, number = ragged_ranges(first, size)
     assert list(zip(owner.tolist(), number.tolist(), strict=True)) == expected
     assert owner.dtype == number.dtype == torch.int64
+
+
+def test_decimals_are_the_shortest_that_become_the_same_float32() -> None:
+    assert decimals(torch.tensor([[0.81, 0.1], [1.0, 1e-7]])) == [[0.81, 0.1], [1.0, 1e-7]]
+    assert decimals(torch.tensor(0.3)) == 0.3
+    assert decimals(torch.tensor([0.1], dtype=torch.float64)) == [0.1]
+    assert decimals(torch.tensor([3])) == [3]
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=30))
+def test_decimals_lose_nothing(values: list[float]) -> None:
+    x = torch.tensor(values)
+    assert torch.equal(torch.tensor(json.loads(json.dumps(decimals(x)))), x)
+
+
+def test_decimals_lose_nothing_of_any_bits() -> None:
+    bits = torch.randint(-(2**31), 2**31, (200_000,), generator=torch.Generator().manual_seed(0)).int()
+    x = bits.view(torch.float32)
+    x = x[x.isfinite()]
+    assert torch.equal(torch.tensor(decimals(x)).view(torch.int32), x.view(torch.int32))
+    assert all(float(f"{value:.9g}") == value for value in decimals(x))  # nine digits tell any float32
 
 
 @given(st.lists(st.integers(0, 2), max_size=12))

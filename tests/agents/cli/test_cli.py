@@ -47,10 +47,14 @@ def test_evaluate_prints_one_stable_json_object(run: Run, simulated: Path) -> No
     )
     found = json.loads(out)
     assert code == 0
-    assert set(found) == {"macro_f1", "micro_f1", "classes", "certified_by"}
+    rates = {"f1", "precision", "recall"}
+    assert set(found) == {f"{mean}_{rate}" for rate in rates for mean in ("macro", "micro")} | {
+        "classes",
+        "certified_by",
+    }
     assert list(found["classes"]) == ["Cat", "Dog", "Speech"]
     for row in found["classes"].values():
-        assert set(row) == {"true_positives", "estimated", "reference", "f1"}
+        assert set(row) == {"true_positives", "estimated", "reference"} | rates
         assert row["true_positives"] == row["estimated"] == row["reference"] > 0
     assert found["macro_f1"] == found["micro_f1"] == 1.0
     assert found["certified_by"].startswith("sed_eval")
