@@ -99,7 +99,7 @@ def fit_value(
     lam, counts = fixed_point(task, events, held_out, select)
     parts: list[EventValueFunction] = []
     if "boosted" in models:
-        parts.append(BoostedValues(Trees.join(models["boosted"]), lam))
+        parts.append(BoostedValues(Trees.join(models["boosted"]), lam, features.shape[1]))
     if "network" in models:
         parts.append(NetworkValues(models["network"], lam))
     constants = torch.zeros(task.scores.n_clips, task.scores.n_classes, dtype=torch.int64)

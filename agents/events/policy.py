@@ -7,19 +7,20 @@ With ``v = 2·P(event matches) − λ_c`` that is, up to a constant, the lineari
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features, feature_names
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
+from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
-from rl_postproc.utils.errors import UserError
 
-from .value_functions import EventValueFunction, restore_values
+from .value_functions import EventValueFunction, check_values, restore_values
 
 
 class EventPolicy(Policy):
@@ -44,10 +45,30 @@ class EventPolicy(Policy):
         return torch.cat(chosen)
 
 
+class SavedEventAdditive(Saved):
+    """The value function, where features are sampled, and their names, by which other versions know theirs."""
+
+    value_function: dict[str, Any]
+    step: float
+    reach: Annotated[int, Field(ge=0, le=1000)]
+    features: list[str]
+
+    def tensors(self, made: MadeFor) -> Shapes | None:
+        """See `Saved.tensors`."""
+        made.same_hop(self.step)
+        names = feature_names(FeatureGrid(self.step, self.reach))
+        if self.features != names:
+            odd = sorted(set(self.features) ^ set(names))
+            such = f"such as '{odd[0]}'" if odd else "in another order"
+            raise ValueError(f"it judges events by features of another version, {such}")
+        return check_values(self.value_function, made.with_features(len(names)))
+
+
 class EventAdditive(EventPolicy):
     """Judges events by features made by hand."""
 
     kind = "event_additive"
+    saved = SavedEventAdditive
 
     def __init__(self, value_function: EventValueFunction, grid: FeatureGrid):
         """Takes what gives events their values, and where features are sampled."""
@@ -74,18 +95,8 @@ class EventAdditive(EventPolicy):
 
     @classmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> EventAdditive:
-        """Restores the policy.
-
-        Raises:
-            UserError: it was fitted on features that this version does not make.
-        """
+        """Restores the policy."""
         grid = FeatureGrid(values["step"], values["reach"])
-        if values["features"] != feature_names(grid):
-            odd = sorted(set(values["features"]) ^ set(feature_names(grid)))
-            such = f"such as '{odd[0]}'" if odd else "in another order"
-            raise UserError(
-                f"This post-processor judges events by features of another version ({such}); train it anew."
-            )
         return cls(restore_values(values["value_function"], tensors), grid)
 
 

@@ -14,12 +14,27 @@ from rl_postproc.candidates.events import decode_candidates
 from rl_postproc.candidates.scheduling import best_sets
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.pipeline.policy import Policy, restore_policy
+from rl_postproc.pipeline.policy import Policy, check_inner_policy, restore_policy
+from rl_postproc.pipeline.saved import MadeFor, Price, Saved, Shapes
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.tensors import decimals
 
 from .policy import EventPolicy, clips_at_a_time
+
+
+class SavedEventSet(Saved):
+    """What judges, the classes that stay silent, and λ of each."""
+
+    silent: list[bool]
+    lam: list[Price] | None
+    judge: dict[str, Any]
+
+    def tensors(self, made: MadeFor) -> Shapes | None:
+        """See `Saved.tensors`."""
+        made.per_class("silent", self.silent)
+        made.per_class("lam", self.lam)
+        return check_inner_policy(self.judge, made)
 
 
 class EventSetPolicy(Policy):
@@ -30,6 +45,7 @@ class EventSetPolicy(Policy):
     """
 
     kind = "event_set"
+    saved = SavedEventSet
 
     def __init__(self, judge: EventPolicy, silent: torch.Tensor, lam: torch.Tensor | None = None):
         """Takes what gives events their values, the classes that stay silent, bool ``[class]``, and λ ``[class]``."""

@@ -8,7 +8,8 @@ import torch
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import floating
-from rl_postproc.pipeline.policy import Policy, restore_policy
+from rl_postproc.pipeline.policy import Policy, check_inner_policy, restore_policy
+from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.tensors import decimals
@@ -30,10 +31,25 @@ def without_score(task: TuningTask) -> torch.Tensor:
     return task.metric.score(floating(task.table.totals())).isnan().all(0).cpu()
 
 
+class SavedSilentClasses(Saved):
+    """The classes held constant, values of each class and parameter, and the other policy."""
+
+    silent: list[bool]
+    values: list[list[float]]
+    policy: dict[str, Any]
+
+    def tensors(self, made: MadeFor) -> Shapes | None:
+        """See `Saved.tensors`."""
+        made.per_class("silent", self.silent)
+        made.parameter_values(self.values)
+        return check_inner_policy(self.policy, made)
+
+
 class SilentClasses(Policy):
     """Constant parameters for some classes, another policy's choice for all others."""
 
     kind = "silent_classes"
+    saved = SavedSilentClasses
 
     def __init__(self, policy: Policy, silent: torch.Tensor, values: torch.Tensor):
         """Takes the other policy, the classes held constant, bool ``[class]``, and values ``[class, parameter]``."""

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from rl_postproc.pipeline.saved import Shapes
 from rl_postproc.utils.parallel import in_threads
 
 from .tree_paths import CLASS, NAN_MISSING, Conditions, TreeBatch, tree_batch
@@ -60,8 +61,23 @@ class Trees:
         """Takes up the arrays that `to_tensors` gave."""
         return cls(*(tensors[field.name].numpy() for field in fields(cls)))
 
-    def check(self, n_columns: int | None = None) -> None:
-        """Insists that the arrays make trees, on so many features where that is known.
+    @staticmethod
+    def shapes(n_classes: int) -> Shapes:
+        """Returns types and shapes of the arrays."""
+        return {
+            "trees_of_model": (torch.int32, ("model",)),
+            "splits_of_tree": (torch.int32, ("tree",)),
+            "children": (torch.int32, ("split", 2)),
+            "column": (torch.int32, ("split",)),
+            "threshold": (torch.float32, ("split",)),
+            "missing": (torch.uint8, ("split",)),
+            "missing_left": (torch.bool, ("split",)),
+            "left_classes": (torch.bool, ("class split", n_classes)),
+            "leaf_value": (torch.float64, ("leaf",)),
+        }
+
+    def check(self, n_columns: int) -> None:
+        """Insists that the arrays make trees on so many features.
 
         Raises:
             ValueError: the numbers of trees, splits and leaves do not agree, a split or leaf is not reached by just one way
@@ -85,7 +101,7 @@ class Trees:
         ways[np.where(splits > 0, first, first_leaf)] += 1
         if (ways != 1).any():
             raise ValueError("a split or leaf of a tree is not reached by just one way")
-        if (self.column < CLASS).any() or (n_columns is not None and (self.column >= n_columns).any()):
+        if (self.column < CLASS).any() or (self.column >= n_columns).any():
             raise ValueError("a split looks at a feature that does not exist")
         if (self.missing > NAN_MISSING).any() or (self.column == CLASS).sum() != len(self.left_classes):
             raise ValueError("a split is of a kind that does not exist")

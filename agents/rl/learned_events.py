@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.saved import Count, MadeFor, Saved, Shapes, prefixed, weights_of
 from rl_postproc.task import TuningTask
 
 from ..actor import Actor
@@ -65,10 +67,35 @@ class LearnedEventActor(Actor):
         return batch.sums(values) / self._temperature
 
 
+class PooledSize(Saved):
+    """Sizes of a network."""
+
+    n_classes: Count
+    channels: Count
+    hidden: Count
+
+
+class SavedLearnedEvents(Saved):
+    """The sizes of the networks, and the seconds per frame that they know."""
+
+    settings: Annotated[list[PooledSize], Field(min_length=1)]
+    step: float
+
+    def tensors(self, made: MadeFor) -> Shapes:
+        """See `Saved.tensors`."""
+        made.same_hop(self.step)
+        found: Shapes = {}
+        for i, size in enumerate(self.settings):
+            made.equal(n_classes=(size.n_classes, len(made.classes)))
+            found |= prefixed(f"{i}.", weights_of(lambda size=size: PooledEventNetwork(**size.model_dump())))
+        return found
+
+
 class LearnedEvents(EventPolicy):
     """Judges events by what networks see of the scores; their values are averaged."""
 
     kind = "learned_events"
+    saved = SavedLearnedEvents
 
     def __init__(self, networks: list[PooledEventNetwork], step: float):
         """Takes the networks, and the seconds per frame that they were trained on."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
+from rl_postproc.pipeline.saved import Count, MadeFor, Saved, Shapes, weights_of
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
 
@@ -72,10 +73,34 @@ class TrackActor(Actor):
         return found
 
 
+class TrackSize(Saved):
+    """Sizes of the network."""
+
+    n_classes: Count
+    channels: Count
+    hidden: Count
+    sizes: list[Count]
+
+
+class SavedTracks(Saved):
+    """The sizes of the network, and the seconds per frame that it knows."""
+
+    settings: TrackSize
+    step: float
+
+    def tensors(self, made: MadeFor) -> Shapes:
+        """See `Saved.tensors`."""
+        size = self.settings
+        made.same_hop(self.step)
+        made.equal(n_classes=(size.n_classes, len(made.classes)), sizes=(size.sizes, list(made.stack.space.sizes)))
+        return weights_of(lambda: TrackNetwork(**size.model_dump()))
+
+
 class TrackPolicy(Policy):
     """A trained policy: the most probable value of each parameter for each track."""
 
     kind = "ppo_tracks"
+    saved = SavedTracks
 
     def __init__(self, network: TrackNetwork, step: float):
         """Takes the network, and the seconds per frame that it was trained on."""

@@ -27,7 +27,7 @@ tuned policy applies the threshold as it is.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -36,6 +36,7 @@ from torch import nn
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.postprocessor import PostProcessor
+from rl_postproc.pipeline.saved import Count, MadeFor, Saved, Shapes, weights_of
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.sorting_networks import odd_kernel
 from rl_postproc.task import TuningTask
@@ -71,10 +72,33 @@ class PassNetwork(nn.Module):
         return self.windows(pooled).unflatten(1, (scores.shape[1], -1)), means
 
 
+class PassSize(Saved):
+    """Sizes of the network, and the kernels to choose from, in seconds."""
+
+    n_classes: Count
+    kernels: list[Annotated[float, Field(ge=0)]]
+    hidden: Count
+
+
+class SavedPasses(Saved):
+    """The settings of the network."""
+
+    settings: PassSize
+
+    def tensors(self, made: MadeFor) -> Shapes:
+        """See `Saved.tensors`."""
+        size, names = self.settings, made.stack.space.names
+        made.equal(n_classes=(size.n_classes, len(made.classes)))
+        if THRESHOLD not in names or (size.kernels and KERNEL not in names):
+            raise ValueError("the stack lacks a parameter that the policy sets")
+        return weights_of(lambda: PassNetwork(size.n_classes, max(1, len(size.kernels)), size.hidden))
+
+
 class PassPolicy(Policy):
     """The likeliest window and the mean threshold of each clip and class; other parameters stay at their defaults."""
 
     kind = "vpg_paper"
+    saved = SavedPasses
     frame_bound = True
 
     def __init__(self, n_classes: int, kernels: list[float], hidden: int, tensors: dict[str, torch.Tensor]):

@@ -10,6 +10,7 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, tensors_of
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UnknownNameError
 from rl_postproc.utils.tensors import decimals
@@ -19,6 +20,8 @@ class Policy(ABC):
     """Chooses the parameter values of every clip and class. Subclasses are found by their ``kind``."""
 
     kind: ClassVar[str]
+    saved: ClassVar[type[Saved] | None] = None
+    """What its `state` looks like, by which files are checked before use; None where `from_state` checks it."""
     frame_bound: bool = False
     """Whether it takes frames as they come, and so judges scores of the frame length alone that it has learned from."""
 
@@ -40,10 +43,25 @@ class Policy(ABC):
         """Restores a policy from `state`."""
 
 
+class SavedConstant(Saved):
+    """Values by class and parameter."""
+
+    values: dict[str, dict[str, float]]
+
+    def tensors(self, made: MadeFor) -> Shapes:
+        """See `Saved.tensors`."""
+        names = made.stack.space.names
+        if sorted(self.values) != sorted(made.classes) or any(sorted(r) != sorted(names) for r in self.values.values()):
+            raise ValueError("the values do not cover each class and parameter once")
+        made.parameter_values([[self.values[name][parameter] for parameter in names] for name in made.classes])
+        return {}
+
+
 class Constant(Policy):
     """The same parameter values for every clip."""
 
     kind = "constant"
+    saved = SavedConstant
 
     def __init__(self, values: torch.Tensor, classes: tuple[str, ...], names: tuple[str, ...]):
         """Holds values ``[class, parameter]``."""
@@ -105,13 +123,32 @@ def find_policy(kind: str) -> type[Policy] | None:
     return None
 
 
+def check_policy(kind: Any, values: dict[str, Any], made: MadeFor) -> Shapes | None:
+    """Checks the saved values of a policy of any kind, and returns the tensors that belong to them, None for any.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+        ValueError: the values do not fit.
+    """
+    return tensors_of(_policy_of(kind), values, made)
+
+
+def check_inner_policy(values: dict[str, Any], made: MadeFor) -> Shapes | None:
+    """Checks a policy that is part of another, as `check_policy`; its kind stands beside its values."""
+    return check_policy(values.get("kind"), {name: value for name, value in values.items() if name != "kind"}, made)
+
+
 def restore_policy(kind: str, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Policy:
     """Restores a policy of any kind from its `Policy.state`.
 
     Raises:
         UnknownNameError: there is no such kind.
     """
-    known = find_policy(kind)
+    return _policy_of(kind).from_state(values, tensors)
+
+
+def _policy_of(kind: Any) -> type[Policy]:
+    known = find_policy(kind) if isinstance(kind, str) else None
     if known is None:
         raise UnknownNameError(f"unknown policy '{kind}'")
-    return known.from_state(values, tensors)
+    return known

@@ -7,22 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
-from rl_postproc import __version__
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.artefact import ARTEFACT, check_seal, checking, read_artefact, read_tensors, write_artefact
 from rl_postproc.pipeline.other_hop import other_hop
-from rl_postproc.pipeline.policy import Constant, Policy, restore_policy
+from rl_postproc.pipeline.policy import Constant, Policy, check_policy, restore_policy
+from rl_postproc.pipeline.saved import MadeFor, check_tensors
 from rl_postproc.pipeline.stack import Stack
-from rl_postproc.utils.errors import UnknownNameError, UserError, warn
-from rl_postproc.utils.files import read_json, whole_file, write_json
-
-ARTEFACT = "postprocessor.json"
-FORMAT = "rl_postproc post-processor 2"
-OLDER = ("rl_postproc post-processor 1",)
+from rl_postproc.utils.errors import UserError, warn
 
 
 class PostProcessor:
@@ -114,70 +107,39 @@ class PostProcessor:
 
     def save(self, folder: str | Path) -> Path:
         """Writes ``postprocessor.json`` and, for a learned policy, ``postprocessor.safetensors``."""
-        path = Path(folder) / ARTEFACT
         values, tensors = self.policy.state()
-        if tensors:
-            with whole_file(path.with_suffix(".safetensors")) as temporary:
-                temporary.write_bytes(save_tensors({n: t.contiguous().cpu() for n, t in tensors.items()}))
-        write_json(
-            path,
-            {
-                "format": FORMAT,
-                "version": __version__,
-                "about": self.about,
-                "hop": self.hop,
-                "classes": list(self.classes),
-                "stack": self.stack.to_config(),
-                "policy": {"kind": self.policy.kind, "tensors": sorted(tensors), **values},
-            },
-        )
-        if not tensors:  # of a learned policy that stood here before
-            path.with_suffix(".safetensors").unlink(missing_ok=True)
-        return path
+        fields = {
+            "about": self.about,
+            "hop": self.hop,
+            "classes": list(self.classes),
+            "stack": self.stack.to_config(),
+            "policy": {"kind": self.policy.kind, **values},
+        }
+        return write_artefact(folder, fields, tensors)
 
     @classmethod
     def load(cls, path: str | Path) -> PostProcessor:
         """Reads a post-processor from its folder or its JSON file.
 
         Raises:
-            UserError: the files are missing, truncated, of another format, or of an unknown kind.
+            UserError: the files are missing, damaged, of another version or another run, or of an unknown kind.
         """
         path = Path(path)
         path = path / ARTEFACT if path.is_dir() else path
-        found = read_json(path)
-        made = found.get("format") if isinstance(found, dict) else None
-        if made in OLDER:
-            raise UserError(f"'{path}' was made by an older version; train it anew.")
-        if made != FORMAT:
-            raise UserError(
-                f"'{path}' is not a post-processor of this version (expected format '{FORMAT}'); train it anew."
-            )
-        try:
-            policy = dict(found["policy"])
-            kind, names = policy.pop("kind"), policy.pop("tensors")
-            tensors = _read_tensors(path.with_suffix(".safetensors"), names) if names else {}
-            stack = Stack.from_config(found["stack"])
-            restored = restore_policy(kind, policy, tensors)
-            if isinstance(restored, Constant):
-                restored = restored.of(tuple(found["classes"]), stack.space.names)
-            return cls(stack, tuple(found["classes"]), restored, float(found["hop"]), found["about"])
-        except UnknownNameError as error:
-            raise UserError(f"'{path}' cannot be used ({str(error).rstrip('.')}); name the file or module that has it with "
-                            "--plugin, or import it.") from error  # fmt: skip
-        except (AttributeError, KeyError, TypeError, ValueError, StopIteration, RuntimeError) as error:
-            raise UserError(f"'{path}' is damaged ({type(error).__name__}: {error}); train it anew.") from error
-
-
-def _read_tensors(path: Path, names: list[str]) -> dict[str, torch.Tensor]:
-    try:
-        tensors = load_tensors(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"Cannot read '{path}': {error.strerror or error}; it belongs beside the JSON file.") from error
-    except SafetensorError as error:
-        raise UserError(f"'{path}' is damaged ({error}); train it anew.") from error
-    if sorted(tensors) != sorted(names):
-        raise UserError(f"'{path}' does not hold the tensors that the JSON file beside it names; train it anew.")
-    return tensors
+        found = read_artefact(path)
+        kind, values, classes = found.policy.kind, found.policy.values, tuple(found.classes)
+        with checking(path):
+            stack = Stack.from_config(found.stack)
+            shapes = check_policy(kind, values, MadeFor(classes, stack, found.hop))
+        check_seal(path, found)
+        tensors = read_tensors(path, found)
+        with checking(path):
+            if shapes is not None:
+                check_tensors(tensors, shapes)
+            policy = restore_policy(kind, values, tensors)
+            if isinstance(policy, Constant):
+                policy = policy.of(classes, stack.space.names)
+        return cls(stack, classes, policy, found.hop, found.about)
 
 
 def with_classes(scores: ScoreSet, classes: tuple[str, ...]) -> ScoreSet:

@@ -18,6 +18,13 @@ Data = torch.Tensor | TrackEvents
 """What a stage takes and gives: scores float32 or decisions bool ``[frame, track]``, or events of tracks."""
 
 
+MOST_SECONDS = 600.0
+"""The longest length that a stage may use."""
+
+_MOST_CANDIDATES = 10_000
+"""Candidates that a parameter may have."""
+
+
 class Parameter(BaseModel):
     """A tunable number of a stage.
 
@@ -27,7 +34,7 @@ class Parameter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    candidates: tuple[float, ...] = Field(min_length=1)
+    candidates: tuple[float, ...] = Field(min_length=1, max_length=_MOST_CANDIDATES)
     default: float
     scope: Literal["class", "global"] = "class"
 
@@ -42,8 +49,10 @@ class Parameter(BaseModel):
             value = dict(value)
             low, high, count, also = (value.pop(name, None) for name in ("low", "high", "count", "also"))
             also = [] if also is None else also
-            if not isinstance(count, int) or count < 2:
-                raise ValueError(f"count must be a whole number of at least 2, not {count}")
+            if not isinstance(count, int) or not 2 <= count <= _MOST_CANDIDATES:
+                raise ValueError(
+                    f"count must be a whole number of at least 2 and at most {_MOST_CANDIDATES}, not {count}"
+                )
             if not all(isinstance(v, int | float) for v in (low, high)):
                 raise ValueError(f"count goes with the numbers low and high, not with {low} and {high}")
             if not isinstance(also, list | tuple) or not all(isinstance(v, int | float) for v in also):
@@ -65,8 +74,11 @@ class Parameter(BaseModel):
 
 def seconds(value: Any) -> Any:
     """Checks that the candidates are lengths of time."""
-    if any(v < 0 for v in _numbers(value)):
+    numbers = _numbers(value)
+    if any(v < 0 for v in numbers):
         raise ValueError("lengths in seconds must not be negative")
+    if any(v > MOST_SECONDS for v in numbers):
+        raise ValueError(f"lengths in seconds must be at most {MOST_SECONDS:g}")
     return value
 
 

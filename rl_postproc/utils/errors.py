@@ -12,8 +12,11 @@ class UserError(Exception):
     """Input that cannot be used.
 
     The message is one sentence that names the place (file and row when it was a file), what was found, and what to
-    do. The command line prints it without a traceback and exits with code 2.
+    do. The command line prints it without a traceback and exits with code 2. It stays one line whatever names it quotes.
     """
+
+    def __init__(self, sentence: object = ""):
+        super().__init__(" ".join(str(sentence).splitlines()))
 
 
 class UnknownNameError(UserError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -209,11 +210,52 @@ def test_values_that_a_person_has_reordered_keep_their_classes(
     assert PostProcessor.load(path).apply(scores).to_rows() == constant.apply(scores).to_rows()
 
 
-def test_tensors_of_another_file_are_refused(learned: PostProcessor, tmp_path: Path) -> None:
-    path = learned.save(tmp_path)
-    change(path, "policy", "tensors", value=["factor", "offset"])
-    with pytest.raises(UserError, match="does not hold the tensors"):
+def test_tensors_of_another_run_are_refused(learned: PostProcessor, scores: ScoreSet, tmp_path: Path) -> None:
+    other = PostProcessor(learned.stack, learned.classes, Loudness(torch.tensor([1.0, 1.2, 0.9])), scores.hop)
+    path = learned.save(tmp_path / "a")
+    shutil.copy(other.save(tmp_path / "b").with_suffix(".safetensors"), path.with_suffix(".safetensors"))
+    with pytest.raises(UserError, match=r"safetensors' is damaged or of another run.*saved with"):
         PostProcessor.load(path)
+
+
+def test_a_learned_policy_that_was_changed_is_refused(learned: PostProcessor, tmp_path: Path) -> None:
+    path = learned.save(tmp_path)
+    for keys, value in (
+        (("policy", "note"), "changed"),
+        (("policy", "more"), 1),
+        (("classes",), ["a", "b", "c"]),
+        (("stack",), [{"stage": "median"}, {"stage": "threshold", "threshold": [0.5]}]),
+        (("hop",), 0.2),
+        (("sha256", "values"), "0" * 64),
+    ):
+        whole = path.read_text()
+        change(path, *keys, value=value)
+        with pytest.raises(UserError, match=r"was changed after it was saved.*undo the change"):
+            PostProcessor.load(path)
+        path.write_text(whole)
+    change(path, "about", value={"note": "by hand"})
+    assert PostProcessor.load(path).about == {"note": "by hand"}
+
+
+def test_constants_are_for_people_to_change_within_the_range_of_their_unit(
+    scores: ScoreSet, constant: PostProcessor, tmp_path: Path
+) -> None:
+    path = constant.save(tmp_path)
+    change(path, "policy", "values", "k1", "threshold.threshold", value=0.25)
+    assert PostProcessor.load(path).choose(scores)[1].tolist() == pytest.approx([0.3, 0.25])
+    for parameter, value, message in (
+        ("threshold.threshold", 5, r"threshold\.threshold of 'k1' is 5, but a probability must lie in \[0, 1\]"),
+        ("threshold.threshold", -0.1, r"is -0\.1, but a probability"),
+        ("median.kernel", -1, r"median\.kernel of 'k1' is -1, but a length in seconds must lie in \[0, 600\]"),
+        ("median.kernel", 1e9, "must lie in"),
+        ("median.kernel", float("nan"), "finite"),
+        ("median.kernel", "0.3", "number"),
+    ):
+        whole = path.read_text()
+        change(path, "policy", "values", "k1", parameter, value=value)
+        with pytest.raises(UserError, match=message):
+            PostProcessor.load(path)
+        path.write_text(whole)
 
 
 def renamed(scores: ScoreSet, classes: list[str], order: list[int]) -> ScoreSet:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from artefact_cases import reseal
 from cases import small_simulation
 from rl_postproc.envs import PostProcessingEnv, PostProcessingPerClassEnv, PostProcessingPerClassVectorEnv
 from rl_postproc.envs.adapters.stable_baselines3 import SB3VecEnv
@@ -180,6 +181,9 @@ def test_a_damaged_file_is_refused_before_anything_is_allocated(
         place = place[key]
     place[path[-1]] = value
     file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"was changed after it was saved.*train it anew\.$"):
+        PostProcessor.load(tmp_path)
+    reseal(file)
     with pytest.raises(UserError, match=r"damaged .*train it anew\.$") as refused:
         PostProcessor.load(tmp_path)
     assert "\n" not in str(refused.value)
