@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,28 +13,72 @@ from safetensors.torch import save as save_tensors
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import write_events
 from rl_postproc.metrics import total_counts
+from rl_postproc.pipeline.artefact import ARTEFACT, WEIGHTS
 from rl_postproc.task import TuningTask
-from rl_postproc.utils.code_version import UNKNOWN, code_version
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.code_version import code_version
+from rl_postproc.utils.errors import UserError, warn
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
 from ..base import Agent, ProgressCallback
 from .failures import work_of_agent
 
 RESULT, COUNTS, EVENTS = "result.json", "counts.safetensors", "events.tsv"
+FILES = (ARTEFACT, WEIGHTS, COUNTS, EVENTS)
+"""What ``result.json`` holds digests of."""
 CONFIDENCE = "events.confidence"
 """Name, beside the counts, of what the event file has no column for: the confidence of each event, in its order."""
 
 
 def finished_by(folder: Path, key: str) -> str | None:
-    """Returns the version of the code that made the result of the run with this key in a folder, None without one."""
-    if not (folder / RESULT).is_file():
+    """Returns the version of the code that made the result of the run with this key in a folder, None without one.
+
+    Warns:
+        DataWarning: there is one, but its files are not as they were written.
+    """
+    try:
+        made_by = _made_by(folder, key)
+    except ValueError as error:
+        warn(f"The fold '{folder}' is run anew, since {error}.")
+        return None
+    return made_by
+
+
+def _made_by(folder: Path, key: str) -> str | None:
+    """Does the work of `finished_by`.
+
+    Raises:
+        ValueError: a file is missing or changed; the message says which.
+    """
+    if not (folder / RESULT).exists():
+        if any((folder / name).exists() for name in (COUNTS, EVENTS)):
+            raise ValueError(f"{RESULT} is missing")
         return None
     try:
         result = read_json(folder / RESULT)
-    except UserError:
+    except UserError as error:
+        raise ValueError(f"{RESULT} cannot be read") from error
+    if isinstance(result, dict) and result.get("key", key) != key:
         return None
-    return result.get("code", UNKNOWN) if result.get("key") == key else None
+    if not isinstance(result, dict) or result.get("sha256") != sealed(result)["sha256"]:
+        raise ValueError(f"{RESULT} is not as it was written")
+    for name, digest in result["files"].items():
+        try:
+            same = _digest((folder / name).read_bytes()) == digest
+        except OSError as error:
+            raise ValueError(f"{name} cannot be read") from error
+        if not same:
+            raise ValueError(f"{name} is not as it was written")
+    return str(result["code"])
+
+
+def sealed(result: dict[str, Any]) -> dict[str, Any]:
+    """Returns the contents of ``result.json`` with a digest of their own."""
+    values = {name: value for name, value in result.items() if name != "sha256"}
+    return {**values, "sha256": _digest(json.dumps(values, sort_keys=True).encode())}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def run_fold(
@@ -59,6 +105,7 @@ def run_fold(
         seconds = time.perf_counter() - begin
         events = fit.post_processor.apply(held)
         own = metric.count(train.scores.require_references(), fit.post_processor.apply(train.scores))
+    (folder / RESULT).unlink(missing_ok=True)  # what it tells of other settings ends here
     fit.post_processor.save(folder)
     counts = metric.count(held.require_references(), events)
     with whole_file(folder / COUNTS) as temporary:
@@ -74,5 +121,6 @@ def run_fold(
         f"train_macro_{metric.score_name}": scored.macro,
         f"train_micro_{metric.score_name}": scored.micro,
         "curve": fit.curve,
+        "files": {name: _digest((folder / name).read_bytes()) for name in FILES if (folder / name).exists()},
     }
-    write_json(folder / RESULT, result)
+    write_json(folder / RESULT, sealed(result))

@@ -25,7 +25,7 @@ from rl_postproc.utils.checked import first_problem
 from rl_postproc.utils.errors import UnknownNameError, UserError
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
-ARTEFACT = "postprocessor.json"
+ARTEFACT, WEIGHTS = "postprocessor.json", "postprocessor.safetensors"
 FORMAT = "rl_postproc post-processor 2"
 OLDER = ("rl_postproc post-processor 1",)
 EDITABLE = "constant"

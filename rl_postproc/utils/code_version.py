@@ -6,9 +6,6 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-UNKNOWN = "unknown"
-"""Version of what was made before results carried one."""
-
 _UPPER_FLOORS = ("agents", "envs")
 
 

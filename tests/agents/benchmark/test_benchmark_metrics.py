@@ -17,6 +17,7 @@ from event_agents import STACK
 from plugin_cases import Onsets, onsets
 from rl_postproc.agents.benchmark import run as benchmark
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
+from rl_postproc.agents.benchmark.folds import sealed
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.folds import fold_of_clips
@@ -173,11 +174,11 @@ def test_folds_made_by_other_code_are_used_and_named_and_run_anew_on_request(
     assert json.loads((folder / "versions.json").read_text())["code"] == code_version()
     out = tmp_path / "out"
     shutil.copytree(folder, out)
-    for name, code in (("default_seed0_fold0", "0123456789ab"), ("grid_search_seed0_fold1", None)):
+    for name, code in (("default_seed0_fold0", "0123456789ab"), ("grid_search_seed0_fold1", "ba9876543210")):
         path = out / "folds" / name / "result.json"
         result = json.loads(path.read_text())
         assert result.pop("code") == code_version()
-        path.write_text(json.dumps(result if code is None else {**result, "code": code}))
+        path.write_text(json.dumps(sealed({**result, "code": code})))
     real, run = benchmark.run_fold, []
 
     def counted(*arguments: Any) -> None:
@@ -187,7 +188,7 @@ def test_folds_made_by_other_code_are_used_and_named_and_run_anew_on_request(
     monkeypatch.setattr(benchmark, "run_fold", counted)
     taken_up = benchmark.run_benchmark(config(), scores, out, lambda *_: None)
     assert not run
-    assert taken_up["code"] == sorted(["0123456789ab", "unknown", code_version()])
+    assert taken_up["code"] == sorted(["0123456789ab", "ba9876543210", code_version()])
     assert taken_up["folds_by_other_code"] == {"default": 1, "grid_search": 1}
     note = code_note(taken_up)
     assert "2 finished folds of 'default', 'grid_search'" in note and "--fresh" in note and "\n" not in note

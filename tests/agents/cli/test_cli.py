@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from program import SIMULATED, Run, assert_one_sentence, command, config_file, environment, process, sources
+from rl_postproc.agents.benchmark.folds import sealed
 
 
 def test_train_apply_and_evaluate_in_separate_processes_agree(simulated: Path, tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_folds_of_other_code_are_named_beside_the_table_until_they_are_run_anew(
     code, said, _ = run("benchmark", config, "--out", out)
     assert code == 0 and "other code" not in said
     path = out / "folds" / "grid_search_seed0_fold1" / "result.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "code": "0123456789ab"}))
+    path.write_text(json.dumps(sealed({**json.loads(path.read_text()), "code": "0123456789ab"})))
     before = stamps(out)
     _, said, _ = run("benchmark", config, "--out", out)
     assert "1 finished fold of 'grid_search'" in " ".join(said.split())
