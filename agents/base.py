@@ -22,7 +22,15 @@ Average = Literal["macro", "micro"]
 ProgressCallback = Callable[[float, dict[str, float]], None]
 """Called with the fraction of the work done, and the newest figures by name: counts as int, shares of one as float."""
 
-LEFT_TO_RESUME = ("checkpoint_*.safetensors", "part_*.safetensors", "tensorboard/member_*", "tensorboard/refit_*")
+PARTS = "parts"
+"""Folder, in a run folder, of the finished parts of a fit."""
+
+LEFT_TO_RESUME = (
+    "checkpoint_*.safetensors",
+    f"{PARTS}/*.safetensors",
+    "tensorboard/member_*",
+    "tensorboard/refit_*",
+)
 """Patterns of all that fits leave in a run folder to go on from; a run that starts anew removes it."""
 
 

@@ -18,6 +18,7 @@ from rl_postproc.task import TuningTask
 
 from ..actor import Actor
 from ..base import Agent, ProgressCallback, share, silent
+from ..parts import Parts
 from .batches import EventLayout
 from .checks import require_events
 from .event_value import EventValue
@@ -54,6 +55,7 @@ def initial_policy(
     seed: int,
     report: ProgressCallback = silent,
     select: Select = "candidate",
+    parts: Parts | None = None,
 ) -> InitialPolicy:
     """Returns where the policy starts.
 
@@ -68,7 +70,7 @@ def initial_policy(
     if start == "best_constants":
         value_function = ConstantsValues(task.best_constants)
         return InitialPolicy(value_function, values_on(value_function, task))
-    found = fit_value(task, value, seed, report, select)
+    found = fit_value(task, value, seed, report, select, parts)
     values = 2 * found.held_out - found.lam[task.decoded.track % task.scores.n_classes]
     return InitialPolicy(found.value_function, values, found.constants_win, found.lam)
 

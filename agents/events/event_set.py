@@ -10,7 +10,8 @@ from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
 
-from ..base import FitResult, ProgressCallback, fit_best_constants, silent
+from ..base import FitResult, ProgressCallback, fit_best_constants
+from ..parts import Parts
 from .fit_value import fit_value
 from .policy import EventAdditive
 from .set_policy import EventSetPolicy
@@ -31,10 +32,10 @@ class EventSet(ValueSettings):
     )
     models: int = Field(default=2, ge=1, description="models of different seeds, averaged")
 
-    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
+    def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Learns p on inner folds, finds λ, and checks against the best constants on the inner held-out clips."""
         task = task.to("cpu")
-        value = fit_value(task, self, seed, report, select="events")
+        value = fit_value(task, self, seed, report, select="events", parts=parts)
         if self.fallback and value.constants_win:
             return fit_best_constants(task, curve=value.curve)
         judge = EventAdditive(value.value_function, FeatureGrid(task.scores.hop))

@@ -13,7 +13,8 @@ from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
 
-from ..base import FitResult, ProgressCallback, fit_best_constants, silent
+from ..base import FitResult, ProgressCallback, fit_best_constants
+from ..parts import Parts
 from .fit_value import fit_value
 from .policy import EventAdditive
 from .silent_classes import keep_silent
@@ -26,10 +27,10 @@ class EventValue(ValueSettings):
 
     agent: Literal["event_value"] = "event_value"
 
-    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
+    def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Learns p on inner folds, finds λ, and checks against the best constants on the inner held-out clips."""
         task = task.to("cpu")
-        value = fit_value(task, self, seed, report)
+        value = fit_value(task, self, seed, report, parts=parts)
         if self.fallback and value.constants_win:
             return fit_best_constants(task, curve=value.curve)
         return event_additive_fit(task, value.value_function, curve=value.curve)

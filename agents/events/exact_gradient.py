@@ -13,11 +13,13 @@ from pydantic import Field
 from rl_postproc.metrics.f1 import DETECTION
 from rl_postproc.task import TuningTask
 
-from ..base import Agent, FitResult, ProgressCallback, fit_best_constants, share, silent
+from ..base import FitResult, ProgressCallback, fit_best_constants, share
+from ..parts import Parts, ResumableAgent
 from .actor import EventActor, Start, initial_policy, members
 from .checks import check_events
 from .event_value import EventValue, event_additive_fit
 from .value_functions import NetworkValues
+from .value_models import model_state, restore_model
 
 
 def expected_counts(probabilities: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -25,7 +27,7 @@ def expected_counts(probabilities: torch.Tensor, counts: torch.Tensor) -> torch.
     return (probabilities * counts).sum(-1)
 
 
-class ExactGradient(Agent):
+class ExactGradient(ResumableAgent):
     """The exact gradient of the expected reward, with the network of PPO's event policy and no sampling."""
 
     agent: Literal["exact_gradient"] = "exact_gradient"
@@ -46,16 +48,26 @@ class ExactGradient(Agent):
         """Needs a metric of events, frames, and no parameter that all classes share."""
         check_events(self, task)
 
-    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
+    def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Trains the networks of all members and averages them."""
         task = task.to("cpu")
-        initial = initial_policy(self, task, self.start, self.value, seed, share(report, 0, 0.5))
+        tell = share(report, 0, 0.5)
+        initial = initial_policy(self, task, self.start, self.value, seed, tell, parts=parts)
         if self.fallback and initial.constants_win:
             return fit_best_constants(task)
         curve: list[dict[str, float]] = []
         networks = []
-        for member_seed, tell in members(self.members, seed, share(report, 0.5, 1)):
-            networks += self._train(task, initial.values, member_seed, tell, curve).value_function(None).networks
+        for member, (member_seed, tell) in enumerate(members(self.members, seed, share(report, 0.5, 1))):
+            if (kept := parts.get(f"member_{member}")) is None:
+                own: list[dict[str, float]] = []
+                actor = self._train(task, initial.values, member_seed, tell, own)
+                network = actor.value_function(None).networks[0]
+                values, tensors = model_state(network)
+                parts.put(f"member_{member}", {**values, "curve": own}, tensors)
+            else:
+                own, network = kept[0]["curve"], restore_model(*kept)
+            networks.append(network)
+            curve += own
         return event_additive_fit(task, NetworkValues(networks, base=initial.value_function), curve=curve)
 
     def _train(

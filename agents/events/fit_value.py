@@ -16,14 +16,18 @@ from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
 from ..base import ProgressCallback, silent
+from ..parts import Parts
 from .checks import require_events
 from .policy import best_candidates
 from .trees import Trees
 from .value_functions import BoostedValues, EventValueFunction, MeanValues, NetworkValues
-from .value_models import FITS, LabelledEvents, ValueSettings
+from .value_models import FITS, LabelledEvents, ValueSettings, model_state, restore_model
 
 Select = Literal["candidate", "events"]
 """What is chosen on a clip and class: one candidate with all it decodes, or a set of events of any candidates."""
+
+HELD_OUT = "held_out_probabilities"
+"""Name, beside a model's tensors, of what it gives the events of the clips that it has not seen."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,15 @@ def fit_value(
     seed: int,
     report: ProgressCallback = silent,
     select: Select = "candidate",
+    parts: Parts | None = None,
 ) -> Value:
-    """Fits the value function on inner folds of the task's clips.
+    """Fits the value function on inner folds of the task's clips, taking up the models in ``parts``.
 
     Raises:
         UserError: the task has no events to judge, or too few clips with events for inner folds.
     """
     require_events(settings, task)
+    parts = Parts() if parts is None else parts
     n_folds = min(settings.inner_folds, task.scores.n_clips)
     if n_folds < 2:
         raise UserError("Event policies need at least two clips for their inner held-out predictions.")
@@ -91,24 +97,33 @@ def fit_value(
             raise UserError("All decoded events lie in clips of one inner fold, so none are held out; use more clips.")
         for kind in kinds:
             for number in range(settings.models):
-                model, predict = FITS[kind](labelled.select(rest), settings, seed + k + 1000 * number)
+                name = f"fold_{k}_{kind}_{number}"
+                if (kept := parts.get(name)) is None:
+                    model, predict = FITS[kind](labelled.select(rest), settings, seed + k + 1000 * number)
+                    probabilities = predict(features[own], label[own])
+                    values, tensors = model_state(model)
+                    parts.put(name, values, {**tensors, HELD_OUT: probabilities})
+                else:
+                    probabilities = kept[1].pop(HELD_OUT)
+                    model = restore_model(*kept)
                 models[kind].append(model)
-                held_out[own] += predict(features[own], label[own]) / (len(kinds) * settings.models)
+                held_out[own] += probabilities / (len(kinds) * settings.models)
                 done += 1
                 report(done / (n_folds * len(kinds) * settings.models + 1), {})
     lam, counts = fixed_point(task, events, held_out, select)
-    parts: list[EventValueFunction] = []
+    functions: list[EventValueFunction] = []
     if "boosted" in models:
-        parts.append(BoostedValues(Trees.join(models["boosted"]), lam, features.shape[1]))
+        functions.append(BoostedValues(Trees.join(models["boosted"]), lam, features.shape[1]))
     if "network" in models:
-        parts.append(NetworkValues(models["network"], lam))
+        functions.append(NetworkValues(models["network"], lam))
     constants = torch.zeros(task.scores.n_clips, task.scores.n_classes, dtype=torch.int64)
     for k in range(n_folds):
         constants[fold == k] = task.select((fold != k).nonzero()[:, 0]).best_constants
     inner, plain = task.metric.summarise(total_counts(counts)).macro, task.table.score(constants).macro
     name = task.metric.score_name
     report(1.0, {f"inner_macro_{name}": inner})
-    return Value(parts[0] if len(parts) == 1 else MeanValues(parts), held_out, lam, inner, plain, name)
+    value_function = functions[0] if len(functions) == 1 else MeanValues(functions)
+    return Value(value_function, held_out, lam, inner, plain, name)
 
 
 def fixed_point(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,14 +13,14 @@ from pydantic import Field
 
 from rl_postproc.task import TuningTask
 
-from ..base import Agent
+from ..parts import ResumableAgent, Tensors
 from .checks import check_events
 from .lightgbm_trees import require_lightgbm, trees_of
 from .network import EventNetwork
 from .trees import MOST_LEAVES, Trees
 
 
-class ValueSettings(Agent, ABC):
+class ValueSettings(ResumableAgent, ABC):
     """Settings of agents that learn the value of decoded events from match labels."""
 
     model: Literal["boosted", "network", "both"] = Field(
@@ -110,6 +110,22 @@ def fit_network(events: LabelledEvents, settings: ValueSettings, seed: int) -> t
                 schedule.step()
     network.eval().requires_grad_(False)
     return network, lambda x, k: network(x, k).sigmoid()
+
+
+def model_state(model: Trees | EventNetwork) -> tuple[dict[str, Any], Tensors]:
+    """Returns what a model is restored from."""
+    if isinstance(model, Trees):
+        return {}, model.to_tensors()
+    return {"size": model.size}, dict(model.state_dict())
+
+
+def restore_model(values: dict[str, Any], tensors: Tensors) -> Trees | EventNetwork:
+    """Restores what `model_state` gave."""
+    if "size" not in values:
+        return Trees.from_tensors(tensors)
+    network = EventNetwork(**values["size"])
+    network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False)
 
 
 FITS = {"boosted": fit_boosted, "network": fit_network}

@@ -39,6 +39,7 @@ from ..events.policy import EventPolicy, values_on
 from ..events.set_policy import EventSetPolicy
 from ..events.silent_classes import keep_silent, without_score
 from ..events.value_functions import EventValueFunction
+from ..parts import Parts
 from ..run_folder import remove
 from .argmax_policy import argmax_policy, chosen_candidates
 from .item_buffer import LeaveOneOutBuffer
@@ -192,7 +193,10 @@ class PPOAgent(Agent):
             require_events(self, task)
         if self.policy == "event_features":
             before = 0.5 if self.start == "value" else 0.0
-            initial = initial_policy(self, task, self.start, self.value, seed, share(report, 0, before), self.select)
+            tell = share(report, 0, before)
+            # One for the clips less those set aside, one for all clips: they know each other's parts from their own.
+            parts = Parts.of(folder, self, task, seed).below("refit" if limits else "member")
+            initial = initial_policy(self, task, self.start, self.value, seed, tell, self.select, parts)
             if self.fallback and initial.constants_win:
                 return None, []
         base = initial.value_function if initial else None

@@ -44,7 +44,8 @@ from rl_postproc.utils.errors import UserError
 
 from ...envs.engine import EpisodeBatch
 from ...envs.post_processing import objective_name
-from ..base import Agent, FitResult, ProgressCallback, require_own_parameters, silent
+from ..base import FitResult, ProgressCallback, require_own_parameters
+from ..parts import Parts, ResumableAgent, load_optimiser, optimiser_tensors, with_prefix
 
 KERNEL, THRESHOLD = "median.kernel", "threshold.threshold"
 
@@ -127,7 +128,7 @@ class PassPolicy(Policy):
         return cls(**values["settings"], tensors=tensors)
 
 
-class VPGPaper(Agent):
+class VPGPaper(ResumableAgent):
     """Vanilla policy gradient with the reward at the end of each pass; see this module for what was mended.
 
     ``passes`` bounds the time: the default takes about a minute on a thousand clips.
@@ -153,7 +154,7 @@ class VPGPaper(Agent):
                 "The agent 'vpg_paper' sets the threshold of each class; give a stack with the stage threshold."
             )
 
-    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
+    def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Plays passes in batches and follows the policy gradient."""
         kernels, index = self._kernels(task)
         n_classes, n_passes = task.scores.n_classes, 0
@@ -166,6 +167,12 @@ class VPGPaper(Agent):
         # The state of the environments without their wrapping: the policy has seen every clip before the pass begins.
         engine = EpisodeBatch(task, self.batch, per_class=False, reward="episode_f1", episode="pass")
         engine.seed(torch.randint(2**62, (self.batch,), generator=generator))
+        if (kept := parts.get("passes")) is not None:
+            n_passes, curve = kept[0]["passes"], kept[0]["curve"]
+            network.load_state_dict(with_prefix(kept[1], "network."))
+            load_optimiser(optimiser, with_prefix(kept[1], "optimiser."))
+            engine.load_state_dict(with_prefix(kept[1], "environment."))
+            generator.set_state(kept[1]["generator"])
         while n_passes < self.passes:
             logits, means = network(task.scores.scores, mask)
             window, threshold = self._sample(network, logits, means, generator)
@@ -177,6 +184,11 @@ class VPGPaper(Agent):
             n_passes += self.batch
             figures = {"passes": n_passes, f"train_{objective_name(task)}": float(macro.mean())}
             curve.append({"steps": n_passes * task.scores.n_clips, **figures})
+            states = {"network.": network.state_dict(), "optimiser.": optimiser_tensors(optimiser)}
+            states["environment."] = engine.state_dict()
+            tensors = {prefix + name: value for prefix, state in states.items() for name, value in state.items()}
+            kept = {"passes": n_passes, "curve": curve}
+            parts.put("passes", kept, {**tensors, "generator": generator.get_state()})
             report(min(1.0, n_passes / self.passes), figures)
         tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
         policy = PassPolicy(n_classes, kernels, self.hidden, tensors)

@@ -16,13 +16,14 @@ from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
 from ...envs.evaluation import set_aside
-from ..base import Agent, FitResult, ProgressCallback, make_agent, share, silent
+from ..base import Agent, FitResult, ProgressCallback, make_agent, share
+from ..parts import Parts, ResumableAgent, fit_within
 
 _MOST = 10_000
 """Combinations of settings that are built in order to draw from them."""
 
 
-class Tuned(Agent):
+class Tuned(ResumableAgent):
     """Settings of another agent, chosen among a few trials on inner held-out clips.
 
     The first trial is the agent as it stands, the others draw different combinations of ``choices`` at random. All are
@@ -60,19 +61,27 @@ class Tuned(Agent):
         for agent in self._combinations():
             agent.check(task)
 
-    def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
+    def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Tries some settings on a part of the clips, and fits the best on all of them."""
         train, held = set_aside(task, self.inner, seed)
         tried, scores, evaluations, curve = self._drawn(seed), [], 0, []
-        parts = len(tried) + 1
+        n_fits = len(tried) + 1
         for i, agent in enumerate(tried):
-            fit = agent.fit(train, seed, share(report, i / parts, (i + 1) / parts))
-            evaluations += fit.evaluations
-            scores.append(_objective(fit, held))
+            name = f"trial_{i + 1}"
+            if (kept := parts.get(name)) is None:
+                tell = share(report, i / n_fits, (i + 1) / n_fits)
+                fit = fit_within(agent, train, seed, tell, parts.below(name))
+                found = {"score": _objective(fit, held), "evaluations": fit.evaluations}
+                parts.put(name, found, {})
+                parts.below(name).drop()
+            else:
+                found = kept[0]
+            evaluations += found["evaluations"]
+            scores.append(found["score"])
             score = {f"inner_{task.objective.name}_{task.metric.score_name}": scores[-1]}
             curve.append({"trial": i + 1.0, **self._figures(agent), **score})
         best = scores.index(max(scores))
-        last = tried[best].fit(task, seed, share(report, 1 - 1 / parts, 1))
+        last = fit_within(tried[best], task, seed, share(report, 1 - 1 / n_fits, 1), parts.below("chosen"))
         last.post_processor.about = {"chosen": tried[best].model_dump(mode="json"), "trial": best + 1}
         curve.append({"chosen_trial": best + 1.0, **self._figures(tried[best])})
         return FitResult(last.post_processor, evaluations + last.evaluations, curve + last.curve)

@@ -151,7 +151,7 @@ def test_a_checkpoint_of_other_code_is_refused(
     task: TuningTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(task, "tracks", tmp_path / "run")
-    monkeypatch.setattr("rl_postproc.agents.rl.checkpoint.code_version", lambda: "another")
+    monkeypatch.setattr("rl_postproc.agents.parts.code_version", lambda: "another")
     with pytest.raises(
         UserError, match=r"was made by other code \([0-9a-f]{12}, not another\).*delete it to start anew"
     ):
