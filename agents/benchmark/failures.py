@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rl_postproc.utils.errors import UserError, warn
 from rl_postproc.utils.files import write_text
+from rl_postproc.utils.interrupts import interrupted
 
 
 class AgentError(Exception):
@@ -22,6 +23,8 @@ def work_of_agent() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if interrupted():  # which something has turned into another error
+            raise KeyboardInterrupt from None
         raise AgentError(str(error)) from error
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rl_postproc import __version__
+from rl_postproc.utils import interrupts
 from rl_postproc.utils.errors import DataWarning, UserError
 
 from .apply import apply
@@ -67,25 +68,35 @@ def _run() -> int:
 
     warnings.simplefilter("always", DataWarning)
     warnings.showwarning = show
-    try:
-        # Outside its standalone mode typer returns the code of an Exit; commands themselves return None.
-        return app(standalone_mode=False) or 0
-    except typer.Exit as stop:
-        return stop.exit_code
-    except UserError as error:
+    with interrupts.noticed():
+        try:
+            # Outside its standalone mode typer returns the code of an Exit, which it makes of an interrupt too; commands
+            # themselves return None.
+            code = app(standalone_mode=False) or 0
+        except (KeyboardInterrupt, typer.Abort):
+            code = interrupts.CODE
+        except BaseException as error:
+            code = interrupts.CODE if interrupts.interrupted() else _told(error)
+    if code == interrupts.CODE:
+        notes.say(interrupts.told())
+    return code
+
+
+def _told(error: BaseException) -> int:
+    """Tells what ended a command, where a user can mend it, and returns the exit code."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, UserError):
         notes.say(str(error), "Error:", "bold red")
         return 2
-    except RuntimeError as error:
-        if not _is_certification_error(error):
-            raise
+    if isinstance(error, _USAGE_ERROR):
+        usage: Any = error
+        usage.show()
+        return usage.exit_code
+    if isinstance(error, RuntimeError) and _is_certification_error(error):
         notes.say(str(error), "The figures do not agree with sed_eval, please report this:", "bold red")
         return 3
-    except (KeyboardInterrupt, typer.Abort):
-        notes.say("Stopped; nothing half-written was left.")
-        return 130
-    except _USAGE_ERROR as error:
-        error.show()
-        return error.exit_code
+    raise error
 
 
 def _is_certification_error(error: RuntimeError) -> bool:

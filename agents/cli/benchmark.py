@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rl_postproc.utils.errors import unwarned
+from rl_postproc.utils.interrupts import if_interrupted
 
 from .inputs import DataOptions, benchmark_config, integers, names_in, use_threads
 from .options import (
@@ -23,7 +24,7 @@ from .options import (
     Subset,
     Threads,
 )
-from .output import certificates, console, notes, progress, tell_data
+from .output import certificates, console, progress, tell_data
 
 if TYPE_CHECKING:
     from ..benchmark.config import BenchmarkConfig
@@ -96,15 +97,13 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     from ..benchmark.run import run_benchmark
 
     use_threads(threads)
-    try:
-        with progress() as show:
-            show("reading scores", 0.0, {})
-            with unwarned():
-                scores = config.load_data()
-            results = run_benchmark(config, scores, out, show, fresh, strict, tell_data)
-    except KeyboardInterrupt:
-        notes.say(f"Stopped. Finished folds are kept in {out / 'folds'}; the same command goes on from there.")
-        raise typer.Exit(130) from None
+    with progress() as show:
+        show("reading scores", 0.0, {})
+        with unwarned():
+            scores = config.load_data()
+        if_interrupted(f"finished folds, if any, are kept in '{out / 'folds'}'. The same command goes on from there:")
+        results = run_benchmark(config, scores, out, show, fresh, strict, tell_data)
+    if_interrupted(f"the results are in '{out}'. The same command shows them:")
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:
         how = f"scored on {results['n_evaluation_clips']} others"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.interrupts import if_interrupted
 
 from .options import Settings
 from .output import console, progress
@@ -45,6 +46,7 @@ def simulate(
         score_set = make(config)
         _refuse_others(out, score_set.clip_ids)
         show("writing", 0.5, {})
+        if_interrupted(f"'{out}' holds a part of the score files, and no tables. The same command writes them all:")
         # Until all scores are there, nothing says that the folder is a whole data set.
         remove(out, TABLES)
         sed_scores.write(score_set, out / "scores")

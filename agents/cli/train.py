@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rl_postproc.utils.errors import UserError, suggest, unwarned
+from rl_postproc.utils.errors import UserError, suggest, unwarned, warn
+from rl_postproc.utils.interrupts import if_interrupted
 from rl_postproc.utils.seeds import MOST_SEED
 
 from .inputs import COMMAND_LINE, DataOptions, given_options, use_threads, with_plugins
@@ -52,7 +53,7 @@ def train(
     objective: Annotated[str | None, typer.Option(help="What is maximised, see `rl-postproc list objectives`.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same post-processor.")] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in the run folder (ppo).")
+        bool, typer.Option("--resume", help="Go on from what an interrupted run has left in the run folder.")
     ] = False,
     device: Annotated[str, typer.Option(help="Torch device for scores, counts and environment.")] = "cpu",
     plugin: Plugins = None,
@@ -135,12 +136,15 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         report = data_report(scores)
         tell_data(report)
         remove(out, [name for name in LEFT_TO_RESUME if not (resume and name in learner.left_to_resume)])
+        _prepare_interrupt(learner, out, resume)
         what = f"training {learner.name}"
         show(what, 0.0, {})
         fit = learner.fit_in(task, seed, lambda fraction, figures: show(what, fraction, figures), out, resume)
         fit.post_processor.about |= about(learner, seed, task)
         remove(out, WRITTEN)
         path = fit.post_processor.save(out)
+        more = ["--resume"] if learner.left_to_resume else []
+        if_interrupted(f"the post-processor is saved in '{path}', and its report is missing. This makes it:", *more)
         write_json(out / "curve.json", fit.curve)
         write_data(out, report)
         save_provenance(out, config, [seed])
@@ -151,3 +155,13 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     console.say(f"The figures are {certificate(figures.certified_by)}.")
     # On a line of its own, never broken, so that it can be copied.
     console.say(f"Saved {path}. Next:\n{apply_command(out, config)}")
+
+
+def _prepare_interrupt(learner: Agent, out: Path, resume: bool) -> None:
+    """Sets what is said when a fit is interrupted, and says where there is nothing to resume."""
+    if learner.left_to_resume:
+        if_interrupted(f"what is finished is kept in '{out}'. Go on from there with:", "--resume")
+        return
+    if_interrupted(f"nothing was written, since '{learner.name}' takes seconds. The same command starts anew:")
+    if resume:
+        warn(f"The agent '{learner.name}' takes seconds and keeps nothing to resume from, so that it starts anew.")
