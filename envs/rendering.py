@@ -26,7 +26,7 @@ def render(task: TuningTask, clip: int, label: int | None, values: torch.Tensor 
     if mode == "rgb_array":
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        from rl_postproc.results.plots import plot_clip
+        from rl_postproc.results.clips import plot_clip
 
         canvas = FigureCanvasAgg(plot_clip(scores, 0, {} if decided is None else {"decided": decided}, classes=shown))
         canvas.draw()

@@ -12,11 +12,12 @@ from safetensors.torch import load as load_tensors
 
 from rl_postproc.data.events import Events
 from rl_postproc.formats import read_events
-from rl_postproc.metrics import Metric
-from rl_postproc.metrics.base import floating
+from rl_postproc.metrics import Macro
 from rl_postproc.metrics.certify import evaluate
 from rl_postproc.results.bootstrap import bootstrap, compared, interval
-from rl_postproc.results.plots import plot_agents, plot_classes, plot_clip, plot_curves, save
+from rl_postproc.results.examples import plot_examples
+from rl_postproc.results.figures import save
+from rl_postproc.results.plots import plot_agents, plot_classes, plot_curves
 from rl_postproc.results.tables import score_label, write_classes, write_rows
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.files import read_json, write_json
@@ -115,34 +116,16 @@ def write_results(
     write_json(out / "results.json", results)
     write_rows(out / "results.csv", rows, score)
     write_classes(out / "classes.csv", rows)
-    save(plot_agents(rows, f"{title}: held out", score), out / "agents.png")
+    # Intervals are those of the objective.
+    shown = task.objective == Macro()
+    ends = {entry["agent"]: (entry["low"], entry["high"]) for entry in results["agents"]} if shown else None
+    save(plot_agents(rows, f"{title}: held out", score, ends), out / "agents.png")
     save(plot_classes(rows, f"{title}: {score_label(score)} of each class, held out", score), out / "classes.png")
     figure = plot_curves(curves, f"{title}: learning curves, first fold", score)
     if figure.axes[0].lines:
         save(figure, out / "curves.png")
     if config.evaluation is None and task.scores.width > 1:
         best = max(rows, key=lambda row: row[f"macro_{score}"])
-        _plot_example(out, task, best["agent"], read_pooled(task, folders[best["agent"], best["seed"]]))
-
-
-def _plot_example(out: Path, task: TuningTask, agent: str, after: Events) -> None:
-    """Draws the clip on which an agent's held-out events gain most over the defaults."""
-    scores = task.scores
-    before = task.stack.events(scores, task.stack.space.defaults)
-    clip = int(clip_gain(task.metric, scores.require_references(), after, before).argmax())
-    figure = plot_clip(scores, clip, {"defaults": before, agent: after})
-    figure.axes[0].set_title(f"Clip {scores.clip_ids[clip]}: where '{agent}' gains most", loc="left", fontsize=9)
-    save(figure, out / "clip.png")
-
-
-def clip_gain(metric: Metric, references: Events, after: Events, before: Events) -> torch.Tensor:
-    """Returns by how much the scores of each clip's classes rise in sum, float64 ``[clip]``.
-
-    A class without references in a clip has no score there; silence counts 1 and output 0.
-    """
-    total = torch.zeros(len(references.clip_ids), dtype=torch.float64)
-    for sign, events in ((1, after), (-1, before)):
-        counts = metric.count(references, events)
-        score = metric.score(floating(counts))
-        total += sign * torch.where(score.isnan(), (metric.output(counts) == 0).double(), score).sum(1)
-    return total
+        after = read_pooled(task, folders[best["agent"], best["seed"]])
+        before = task.stack.events(task.scores, task.stack.space.defaults)
+        save(plot_examples(task.scores, task.metric, before, after, best["agent"]), out / "clip.png")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..base import Agent
 
-WRITTEN = ("config.yaml", "versions.json", "data.json", "curve.json", "report.json")
+WRITTEN = ("config.yaml", "versions.json", "data.json", "curve.json", "report.json", "curve.png", "clip.png")
 """What stands beside the post-processor in its run folder."""
 
 
@@ -117,6 +117,8 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     """Tunes, saves the post-processor, and only then scores it."""
     from rl_postproc.data.report import data_report
     from rl_postproc.metrics.certify import evaluate
+    from rl_postproc.results.chosen import chosen_parameters, chosen_table
+    from rl_postproc.results.examples import draw_run
     from rl_postproc.results.tables import classes_table
     from rl_postproc.task import TuningTask
     from rl_postproc.utils.files import write_json
@@ -149,9 +151,16 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         write_data(out, report)
         save_provenance(out, config, [seed])
         show("applying it to the training clips and certifying the figures", 1.0, {})
-        figures = evaluate(scores.require_references(), fit.post_processor.apply(scores), config.metric)
-        write_json(out / "report.json", {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json()})
-    console.print(classes_table(figures, f"{learner.name} on its {scores.n_clips} training clips"))
+        events = fit.post_processor.apply(scores)
+        figures = evaluate(scores.require_references(), events, config.metric)
+        chosen = chosen_parameters(fit.post_processor, task, events)
+        told = {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json(), "chosen": chosen}
+        write_json(out / "report.json", told)
+        show("drawing", 1.0, {})
+        title = f"{learner.name} on its {scores.n_clips} training clips"
+        draw_run(out, title, task, learner.name, events, fit.curve)
+    console.print(chosen_table(chosen, fit.post_processor))
+    console.print(classes_table(figures, title))
     console.say(f"The figures are {certificate(figures.certified_by)}.")
     # On a line of its own, never broken, so that it can be copied.
     console.say(f"Saved {path}. Next:\n{apply_command(out, config)}")

@@ -53,7 +53,7 @@ class SilentClasses(Policy):
 
     def __init__(self, policy: Policy, silent: torch.Tensor, values: torch.Tensor):
         """Takes the other policy, the classes held constant, bool ``[class]``, and values ``[class, parameter]``."""
-        self.policy, self.silent, self.values = policy, silent, values.float()
+        self.policy, self.silent, self.values, self.lam = policy, silent, values.float(), policy.lam
         self.frame_bound = policy.frame_bound
 
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:

@@ -22,6 +22,8 @@ class Policy(ABC):
     kind: ClassVar[str]
     saved: ClassVar[type[Saved] | None] = None
     """What its `state` looks like, by which files are checked before use; None where `from_state` checks it."""
+    lam: torch.Tensor | None = None
+    """λ of each class, ``[class]``, where the policy lets fewer events pass the higher it is; else None."""
     frame_bound: bool = False
     """Whether it takes frames as they come, and so judges scores of the frame length alone that it has learned from."""
 

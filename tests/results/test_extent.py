@@ -11,8 +11,9 @@ import torch
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import even_edges
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.results.clips import plot_clip
 from rl_postproc.results.extent import outline
-from rl_postproc.results.plots import plot_classes, plot_clip
+from rl_postproc.results.plots import plot_classes
 
 
 def class_rows(n_classes: int, n_agents: int = 2) -> list[dict[str, Any]]:

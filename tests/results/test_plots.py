@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from cases import make_set
+from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 
-from rl_postproc.results.plots import plot_agents, plot_classes, plot_clip, plot_curves, save
+from rl_postproc.results.clips import plot_clip
+from rl_postproc.results.figures import save
+from rl_postproc.results.plots import plot_agents, plot_classes, plot_curves
 
 
 def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
@@ -52,6 +55,20 @@ def test_a_class_without_reference_says_so_and_is_not_drawn_as_zero() -> None:
     assert [text.get_text() for text in axes.texts] == ["0.0", "no reference"]
     drawn = axes.images[0].get_array()
     assert drawn is not None and np.ma.getmaskarray(drawn).tolist() == [[False], [True]]
+
+
+def test_agents_are_drawn_with_their_intervals() -> None:
+    rows = [
+        {"agent": agent, "macro_f1": f1, "train_macro_f1": 0.6} for agent, f1 in (("a", 0.3), ("b", 0.5), ("a", 0.4))
+    ]
+    figure = plot_agents(rows, "title", intervals={"a": (0.25, 0.42), "b": (0.45, 0.56)})
+    (lines,) = [found for found in figure.axes[0].collections if isinstance(found, LineCollection)]
+    drawn = np.array(lines.get_segments())
+    assert drawn == pytest.approx(np.array([[[25, 1], [42, 1]], [[45, 0], [56, 0]]]))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "95 % interval over clips and seeds" in labels
+    bare = plot_agents(rows, "title")
+    assert not [found for found in bare.axes[0].collections if isinstance(found, LineCollection)]
 
 
 def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:

@@ -61,6 +61,20 @@ def test_evaluate_prints_one_stable_json_object(run: Run, simulated: Path) -> No
     assert found["certified_by"].startswith("sed_eval")
 
 
+def test_train_tells_what_it_has_chosen_and_draws_it(run: Run, simulated: Path, tmp_path: Path) -> None:
+    code, out, err = run("train", "--agent", "grid_search", *sources(simulated), "--out", "out")
+    assert code == 0, err
+    assert "Chosen parameters" in out and "threshold.threshold" in out
+    assert (tmp_path / "out" / "clip.png").stat().st_size > 1000
+    chosen = json.loads((tmp_path / "out" / "report.json").read_text())["chosen"]
+    text = (tmp_path / "out" / "postprocessor.json").read_text()
+    for name, values in json.loads(text)["policy"]["values"].items():
+        assert {key: value for key, value in chosen[name].items() if key != "events_per_minute"} == values
+        for value in values.values():
+            assert f": {value}" in text and len(str(value)) <= 6  # 0.81, not 0.8100000023841858
+            assert f"{value:.4g}" in out
+
+
 def test_evaluate_of_a_run_folder_equals_its_applied_events(run: Run, simulated: Path, tmp_path: Path) -> None:
     assert run("train", "--agent", "grid_search", *sources(simulated), "--out", "run")[0] == 0
     _, out, _ = run("evaluate", "run", *sources(simulated), "--json")

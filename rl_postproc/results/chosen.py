@@ -1,0 +1,121 @@
+"""What a post-processor has chosen: constants, or how its choices are spread over clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from rl_postproc.data.events import Events
+from rl_postproc.pipeline.policy import Constant
+from rl_postproc.pipeline.postprocessor import PostProcessor
+from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.tensors import decimals
+
+MOST_ROWS = 40
+"""Classes that a table lists at most."""
+
+
+def chosen_parameters(processor: PostProcessor, task: TuningTask, events: Events) -> dict[str, dict[str, Any]]:
+    """Returns by class what a post-processor has chosen on a task's clips, as plain values.
+
+    Constants are numbers. Of a policy each parameter has ``most_frequent``, ``low`` and ``high``, from the 10th to the 90th
+    percentile over the clips on which some candidate decodes an event of the class: elsewhere nothing is decided. Policies
+    that choose events have no parameters but λ. ``events_per_minute`` is what comes of it.
+
+    Args:
+        processor: for the task's classes, in order, and its stack.
+        task: the clips.
+        events: what the post-processor has found on them.
+    """
+    rows = _parameters(processor, task)
+    if processor.policy.lam is not None:
+        for row, lam in zip(rows, decimals(processor.policy.lam), strict=True):
+            row["λ"] = lam
+    minutes = float(task.scores.durations.sum()) / 60
+    for row, n in zip(rows, events.counts().sum(0).tolist(), strict=True):
+        row["events_per_minute"] = float(f"{n / minutes:.4g}")
+    return dict(zip(processor.classes, rows, strict=True))
+
+
+def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcessor) -> Table:
+    """Returns what `chosen_parameters` has found as a table: a row for all classes where they are alike.
+
+    Of more than forty classes the first are listed.
+    """
+    units = [type(stage).unit(name) for stage in processor.stack.stages for name in stage.parameters]
+    labels = {name: f"{name} in s" if unit == "seconds" else name
+              for name, unit in zip(processor.stack.space.names, units, strict=True)}  # fmt: skip
+    rows = {name: dict(row) for name, row in chosen.items()}
+    names = list(next(iter(rows.values())))
+    parameters = [{key: value for key, value in row.items() if key != "events_per_minute"} for row in rows.values()]
+    if parameters[0] and len(rows) > 1 and all(row == parameters[0] for row in parameters):
+        rate = sum(row["events_per_minute"] for row in rows.values())
+        rows = {f"all {len(rows)} classes": {**parameters[0], "events_per_minute": float(f"{rate:.4g}")}}
+    spread = any(isinstance(value, Mapping) for row in rows.values() for value in row.values())
+    title = (
+        "Chosen parameters: most frequent on clips that decide (10 % to 90 % of them)"
+        if spread
+        else "Chosen parameters"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("class")
+    for name in names:
+        table.add_column(labels.get(name, name.replace("_", " ")), justify="right")
+    for name, row in list(rows.items())[:MOST_ROWS]:
+        table.add_row(name, *(_shown(row[key]) for key in names))
+    if len(rows) > MOST_ROWS:
+        table.add_row(f"… and {len(rows) - MOST_ROWS} more", *[""] * len(names))
+    return table
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"{value:.4g}"
+    if value["most_frequent"] is None:
+        return ""
+    low, high = value["low"], value["high"]
+    return f"{value['most_frequent']:.4g}" + ("" if low == high else f" ({low:.4g} to {high:.4g})")
+
+
+def _parameters(processor: PostProcessor, task: TuningTask) -> list[dict[str, Any]]:
+    """Returns of each class its parameters by name: numbers, or how they are spread."""
+    names, policy = processor.stack.space.names, processor.policy
+    if isinstance(policy, Constant):
+        return [dict(zip(names, row, strict=True)) for row in decimals(policy.values)]
+    try:
+        values = processor.choose(task.scores).cpu()
+    except UserError:  # it chooses events
+        return [{} for _ in processor.classes]
+    shape = task.scores.n_clips, task.scores.n_classes, len(names)
+    spread = _spread(values.expand(shape), task.table.decides().cpu(), processor)
+    return [
+        {name: {what: column[k][i] for what, column in spread.items()} for i, name in enumerate(names)}
+        for k in range(shape[1])
+    ]
+
+
+def _spread(
+    values: torch.Tensor, decides: torch.Tensor, processor: PostProcessor
+) -> dict[str, list[list[float | None]]]:
+    """Returns the most frequent value and percentiles, None where there is nothing to decide, ``[class][parameter]`` each.
+
+    Args:
+        values: chosen values ``[clip, class, parameter]``.
+        decides: where something is decided, bool ``[clip, class]``.
+        processor: whose candidates the most frequent value is one of.
+    """
+    known = values.masked_fill(~decides[..., None], torch.nan)
+    low, high = (known.nanquantile(q, 0, interpolation="nearest") for q in (0.1, 0.9))
+    columns = []
+    for i, parameter in enumerate(processor.stack.space.parameters):
+        grid = torch.tensor(parameter.candidates)
+        nearest = torch.bucketize(values[..., i].contiguous(), (grid[1:] + grid[:-1]) / 2)
+        times = torch.zeros(values.shape[1], len(grid), dtype=torch.int64).scatter_add(1, nearest.T, decides.long().T)
+        columns.append(grid[times.argmax(1)])
+    most = torch.stack(columns, 1).masked_fill(~decides.any(0)[:, None], torch.nan)
+    found = {"most_frequent": most, "low": low, "high": high}
+    return {name: [[None if x != x else x for x in row] for row in decimals(part)] for name, part in found.items()}
