@@ -30,6 +30,7 @@ class Noun(str, Enum):
     formats = "formats"
     rewards = "rewards"
     observations = "observations"
+    simulation = "simulation"
 
 
 _BASES = {
@@ -52,7 +53,7 @@ def list_names(
     plugin: Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, settings included.")] = False,
 ) -> None:
-    """List stages, metrics, objectives, agents, formats, rewards and observations, and their settings.
+    """List stages, metrics, objectives, agents, formats, rewards, observations and the simulation, and their settings.
 
     `rl-postproc list` shows every name with what it stands for, `rl-postproc list agents` the settings of each agent too.
 
@@ -72,6 +73,11 @@ def list_names(
 
 def names_of(noun: Noun) -> dict[str, dict[str, Any]]:
     """Returns every class of a noun by name: ``summary``, ``settings``, and of a stage what it ``takes`` and ``gives``."""
+    if noun is Noun.simulation:
+        from rl_postproc.simulation.config import SimulationConfig
+
+        fields = {name: _setting(field) for name, field in SimulationConfig.model_fields.items()}
+        return {"simulated": {"summary": "The built-in simulated data set, `rl-postproc simulate`", "settings": fields}}
     module, name = _BASES[noun]
     base: type[Registered] = getattr(import_module(module, __package__), name)
     return {name: _described(kind) for name, kind in base.types().items()}

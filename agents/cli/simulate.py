@@ -27,7 +27,8 @@ def simulate(
 
     `rl-postproc simulate --out data --set n_clips=100 --set seed=1`
 
-    Settings of the simulator go with --set KEY=VALUE. The files then go into the other commands:
+    Settings of the simulator go with --set KEY=VALUE, see `rl-postproc list simulation`. The files then go into the other
+    commands:
     `rl-postproc train --out runs/mine --agent grid_search --scores data/scores --references data/references.tsv
     --durations data/durations.tsv`
     """

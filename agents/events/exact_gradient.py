@@ -31,16 +31,16 @@ class ExactGradient(ResumableAgent):
     """The exact gradient of the expected reward, with the network of PPO's event policy and no sampling."""
 
     agent: Literal["exact_gradient"] = "exact_gradient"
-    start: Start = "value"
-    value: EventValue = EventValue()
-    epochs: int = Field(default=8, ge=1)
-    batch_size: int = Field(default=1024, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    entropy: float = Field(default=0.003, ge=0)
-    hidden: int = Field(default=64, ge=1)
-    temperature: float = Field(default=0.3, gt=0)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+    start: Start = Field(default="value", description="event values, or candidates, that the policy begins with")
+    value: EventValue = Field(default=EventValue(), description="the event values to begin with")
+    epochs: int = Field(default=8, ge=1, description="passes over the clips and classes")
+    batch_size: int = Field(default=1024, ge=1, description="clips and classes of a step")
+    learning_rate: float = Field(default=1e-3, gt=0, description="at first; it falls to 0")
+    weight_decay: float = Field(default=1e-2, ge=0, description="of AdamW")
+    entropy: float = Field(default=0.003, ge=0, description="weight of the entropy bonus")
+    hidden: int = Field(default=64, ge=1, description="units of a hidden layer")
+    temperature: float = Field(default=0.3, gt=0, description="logits are sums of event values over this")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden units left out of a step")
     members: int = Field(default=1, ge=1, description="networks of different seeds, averaged into one policy")
     fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
 

@@ -20,7 +20,10 @@ class MedianFilter(Stage):
     """
 
     stage: Literal["median"] = "median"
-    kernel: Seconds = Parameter(candidates=(0.0, 0.2, 0.32, 0.58, 0.83, 1.2, 1.7, 2.5, 3.6, 5.4), default=0.0)
+    kernel: Seconds = Field(
+        default=Parameter(candidates=(0.0, 0.2, 0.32, 0.58, 0.83, 1.2, 1.7, 2.5, 3.6, 5.4), default=0.0),
+        description="length of the window; 0 leaves the scores as they are",
+    )
     edge: EdgeMode = Field(
         default="reflect", description="what lies outside the clip: scipy.ndimage, scipy.signal, -inf"
     )

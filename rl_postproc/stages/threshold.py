@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 
 from rl_postproc.data.frames import Frames
 from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
@@ -17,8 +18,9 @@ class Threshold(Stage):
     """
 
     stage: Literal["threshold"] = "threshold"
-    threshold: Probability = Parameter.model_validate(
-        {"low": 0.01, "high": 0.99, "count": 50, "also": [1.0], "default": 0.5}
+    threshold: Probability = Field(
+        default=Parameter.model_validate({"low": 0.01, "high": 0.99, "count": 50, "also": [1.0], "default": 0.5}),
+        description="a frame is active where its score is above it",
     )
 
     takes: ClassVar[Kind] = "scores"

@@ -12,10 +12,27 @@ EXPECTED = {
     "stages": {"median", "threshold"},
     "metrics": {"event_based", "tagging"},
     "objectives": {"macro"},
-    "agents": {"default", "grid_search", "ppo", "sgl_thresh", "event_value"},
+    "agents": {
+        "coordinate_ascent",
+        "default",
+        "event_set",
+        "event_value",
+        "exact_gradient",
+        "exact_search",
+        "grid_search",
+        "heu_thresh",
+        "num_thresh",
+        "optuna_search",
+        "ppo",
+        "random_search",
+        "sgl_thresh",
+        "tuned",
+        "vpg_paper",
+    },
     "formats": {"npy", "operating_points", "sed_scores", "shards", "tags"},
     "rewards": {"linearised_f1", "clip_f1", "episode_f1"},
     "observations": {"scores", "flat", "dict", "summary", "events", "item"},
+    "simulation": {"simulated"},
 }
 
 PLUGIN = '''
@@ -63,6 +80,21 @@ def test_each_noun_is_listed_with_descriptions_and_settings(run: Run, listed: di
     for name, kind in listed[noun].items():
         assert name in out
         assert all(setting in out for setting in kind["settings"])
+
+
+def test_every_setting_is_described_and_every_class_of_ours_is_listed(listed: dict[str, dict]) -> None:
+    bare = [
+        f"{noun} {name} {setting}"
+        for noun, kinds in listed.items()
+        for name in EXPECTED[noun]
+        for setting, told in kinds[name]["settings"].items()
+        if not told["description"]
+    ]
+    assert not bare
+    from rl_postproc.utils.registry import Registered
+
+    ours = [base for base in Registered.__subclasses__() if base.__module__.startswith("rl_postproc")]
+    assert {f"{base.noun}s" for base in ours} | {"simulation"} == set(listed)
 
 
 def test_everything_is_listed_without_settings_unless_they_are_asked_for(run: Run, listed: dict[str, dict]) -> None:
