@@ -85,7 +85,7 @@ def benchmark_config(
     from ..benchmark.config import BenchmarkConfig
 
     path = Path(name)
-    if not path.exists():
+    if not path.exists() or path.is_dir():
         packaged = Path(str(files("rl_postproc.configs"))) / (path.name if path.suffix else f"{path.name}.yaml")
         path = packaged if len(path.parts) == 1 and packaged.exists() else path
     values = override({**read_yaml(path), **(extra or {})}, settings or [], BenchmarkConfig)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -38,7 +39,7 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
         "agent",
         f"held-out macro {score_label(score)}",
         f"gain over {over} (95 %)",
-        *_rates(rows, score),
+        *(f"macro {rate}" for rate in _rates(rows, score)),
         f"micro {score_label(score)}",
         "training",
         "seconds",
@@ -61,6 +62,8 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
         )
     for name in results.get("skipped", {}):
         table.add_row(name, "skipped")
+    for column in table.columns[1:]:
+        column.min_width = max(map(cell_len, map(str, column.cells)))  # headings break where figures must not
     table.caption, table.caption_justify = Text(skipped_note(results), style="default"), "left"
     return table
 

@@ -29,9 +29,9 @@ def row(report: CertifiedScores, agent: str, seed: int) -> dict[str, Any]:
             **told}  # fmt: skip
 
 
-def text_of(table: Table) -> str:
+def text_of(table: Table, width: int = 200) -> str:
     out = io.StringIO()
-    Console(file=out, width=200).print(table)
+    Console(file=out, width=width).print(table)
     return out.getvalue()
 
 
@@ -48,7 +48,14 @@ def test_classes_and_agents_have_precision_and_recall(report: CertifiedScores) -
         line = next(line for line in shown if f" {name} " in line)
         wanted = figures or {rate: told[f"{name}_{rate}"] for rate in ("precision", "recall", "f1")}
         assert [f"{100 * wanted[rate]:.2f}" for rate in ("precision", "recall", "f1")] == line.split()[-6:-1:2]
-    shown = text_of(agents_table({"rows": [row(report, "a", 0)], "score": "f1"}, "title"))
+    gain = {"over": "grid_search", "value": 0.127, "low": 0.087, "high": 0.168}
+    results = {
+        "rows": [row(report, "event_value", 0)],
+        "score": "f1",
+        "agents": [{"agent": "event_value", "gain": gain}],
+    }
+    shown = text_of(agents_table(results, "title"), 120)
+    assert "+12.70 (+8.7 to +16.8)" in shown  # in one line, as narrow as it is
     assert f"{100 * told['macro_precision']:.2f}" in shown and f"{100 * told['macro_recall']:.2f}" in shown
 
 

@@ -45,6 +45,8 @@ def test_a_config_that_is_no_yaml_or_does_not_exist_is_named(run: Run, tmp_path:
     assert_one_sentence(run("benchmark", "broken.yaml", "--out", "out"), r"broken\.yaml', line \d")
     assert_one_sentence(run("benchmark", "absent.yaml", "--out", "out"), r"absent\.yaml")
     assert_one_sentence(run("train", "--config", "absent.yaml", "--out", "out"), r"absent\.yaml")
+    (tmp_path / "demo").mkdir()  # a folder hides no config that comes along
+    assert_one_sentence(run("benchmark", "demo", "--out", "out", "--set", "folds=1"), r"'folds' is 1")
     assert not (tmp_path / "out").exists()
 
 
