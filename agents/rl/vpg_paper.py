@@ -38,6 +38,7 @@ from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.saved import Count, MadeFor, Saved, Shapes, weights_of
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.stages.base import MOST_SECONDS
 from rl_postproc.stages.sorting_networks import odd_kernel
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
@@ -77,7 +78,7 @@ class PassSize(Saved):
     """Sizes of the network, and the kernels to choose from, in seconds."""
 
     n_classes: Count
-    kernels: list[Annotated[float, Field(ge=0)]]
+    kernels: list[Annotated[float, Field(ge=0, le=MOST_SECONDS)]]
     hidden: Count
 
 

@@ -30,8 +30,8 @@ FORMAT = "rl_postproc post-processor 2"
 OLDER = ("rl_postproc post-processor 1",)
 EDITABLE = "constant"
 """The kind of policy that people may change."""
-SEALED = ("hop", "classes", "stack", "policy")
-"""What a learned policy depends on."""
+SEALED = ("about", "hop", "classes", "stack", "policy")
+"""What of a learned policy is not for people to change."""
 
 _LONGEST = 300
 """Characters of a reason that are shown."""

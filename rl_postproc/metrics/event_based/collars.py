@@ -15,7 +15,9 @@ from rl_postproc.metrics.f1 import F1Metric
 class CollarMetric(F1Metric, ABC):
     """A metric that compares onsets and offsets within collars."""
 
-    t_collar: float = Field(default=0.2, gt=0, description="collar of onsets in seconds, and the least of offsets")
+    t_collar: float = Field(
+        default=0.2, gt=0, le=3600, description="collar of onsets in seconds, and the least of offsets"
+    )
     percentage_of_length: float = Field(default=0.2, ge=0, le=1, description="offset collar as a share of the length")
     comparison: Literal["exact", "tolerant"] = Field(
         default="exact", description="compare doubles as sed_eval does, or round to 6 decimals as sed_scores_eval does"
