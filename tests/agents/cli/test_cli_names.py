@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -119,3 +120,15 @@ def test_progress_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> No
     with output.progress() as show:
         show("training [/b] [red]x :cat:", 0.5, {"f1": 0.5})
     assert "training [/b] [red]x :cat:" in screen.getvalue()
+
+
+def test_all_that_is_printed_passes_the_one_console() -> None:
+    root = Path(output.__file__).resolve().parents[2]
+    around = re.compile(r"\brich\.print\b|\bfrom rich import print\b|\bConsole\(|typer\.s?echo|\[/\]|\bmarkup=True")
+    found = [
+        path.relative_to(root).as_posix()
+        for floor in ("agents", "envs", "rl_postproc")
+        for path in (root / floor).rglob("*.py")
+        if around.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["agents/cli/output.py"]
