@@ -125,10 +125,7 @@ def test_progress_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> No
 def test_all_that_is_printed_passes_the_one_console() -> None:
     root = Path(output.__file__).resolve().parents[2]
     around = re.compile(r"\brich\.print\b|\bfrom rich import print\b|\bConsole\(|typer\.s?echo|\[/\]|\bmarkup=True")
-    found = [
-        path.relative_to(root).as_posix()
-        for floor in ("agents", "envs", "rl_postproc")
-        for path in (root / floor).rglob("*.py")
-        if around.search(path.read_text(encoding="utf-8"))
-    ]
-    assert found == ["agents/cli/output.py"]
+    modules = [path for floor in ("agents", "envs", "rl_postproc") for path in (root / floor).rglob("*.py")]
+    assert len(modules) > 100
+    assert not [path for path in modules if around.search(path.read_text(encoding="utf-8"))]
+    assert around.search("notes = Console(stderr=True)") and around.search("f'[bold]Note:[/] {text}'")
