@@ -146,7 +146,9 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         remove(out, WRITTEN)
         path = fit.post_processor.save(out)
         more = ["--resume"] if learner.left_to_resume else []
-        if_interrupted(f"the post-processor is saved in '{path}', and its report is missing. This makes it:", *more)
+        if_interrupted(
+            f"the post-processor is saved in '{path}', but not all of its report and plots. This makes them:", *more
+        )
         write_json(out / "curve.json", fit.curve)
         write_data(out, report)
         save_provenance(out, config, [seed])
@@ -171,6 +173,6 @@ def _prepare_interrupt(learner: Agent, out: Path, resume: bool) -> None:
     if learner.left_to_resume:
         if_interrupted(f"what is finished is kept in '{out}'. Go on from there with:", "--resume")
         return
-    if_interrupted(f"nothing was written, since '{learner.name}' takes seconds. The same command starts anew:")
+    if_interrupted(f"nothing was written, since '{learner.name}' keeps no parts. The same command starts anew:")
     if resume:
-        warn(f"The agent '{learner.name}' takes seconds and keeps nothing to resume from, so that it starts anew.")
+        warn(f"The agent '{learner.name}' keeps no parts of an interrupted run, so that it starts anew.")

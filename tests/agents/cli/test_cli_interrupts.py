@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,16 @@ def test_an_interrupted_training_goes_on_with_the_command_that_is_told(
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Tests may run in the background, where interrupts are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("disguised", [False, True])
+@pytest.mark.usefixtures("interruptible")
 def test_an_agent_that_takes_seconds_starts_anew(
     run: Run, simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disguised: bool
 ) -> None:
@@ -100,11 +110,11 @@ def test_an_agent_that_takes_seconds_starts_anew(
                 "Stopped; finished folds, if any, are kept in 'demo/folds'. The same command goes on from there:"
             )
     sentence, again = told(code, err)
-    assert sentence == "Stopped; nothing was written, since 'default' takes seconds. The same command starts anew:"
+    assert sentence == "Stopped; nothing was written, since 'default' keeps no parts. The same command starts anew:"
     assert again.startswith("rl-postproc train --agent default") and "--resume" not in again
     assert not (tmp_path / "run").exists()
     code, _, err = run(*train, "--resume")
-    assert code == 0 and "Note: The agent 'default' takes seconds and keeps nothing to resume from" in err
+    assert code == 0 and "Note: The agent 'default' keeps no parts of an interrupted run" in err
 
 
 def test_an_interrupted_simulation_says_what_is_there(
