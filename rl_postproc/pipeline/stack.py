@@ -18,6 +18,9 @@ from rl_postproc.pipeline.space import ParameterSpace
 from rl_postproc.stages.base import Data, Kind, Stage
 from rl_postproc.utils.errors import UserError
 
+MOST_CANDIDATES = 10_000_000
+"""Combinations of parameter values that a stack may have."""
+
 
 class Stack:
     """An ordered list of stages that turns scores into events.
@@ -32,7 +35,7 @@ class Stack:
         """Checks that each stage takes what the one before it gives, and that decisions or events come out.
 
         Raises:
-            UserError: the stages do not fit together.
+            UserError: the stages do not fit together, or have too many candidates.
         """
         kind: Kind = "scores"
         for stage in stages:
@@ -41,6 +44,10 @@ class Stack:
             kind = stage.gives
         if kind == "scores":
             raise UserError("The stack ends with scores; add a stage that decides, such as 'threshold'.")
+        n_candidates = math.prod(len(p.candidates) for stage in stages for p in stage.parameters.values())
+        if n_candidates > MOST_CANDIDATES:
+            raise UserError(f"The stack has {n_candidates:.2g} candidates, all combinations of its parameters' values, and "
+                            f"may have {MOST_CANDIDATES:.0g}; give fewer values.")  # fmt: skip
         self.stages, self.gives = tuple(stages), kind
         n_filters = next(i for i, stage in enumerate(self.stages) if stage.gives != "scores")
         decides = self.stages[n_filters].decides_at is not None

@@ -66,7 +66,7 @@ def memory() -> int:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("share", [0.05, pytest.param(0.5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [0.05, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_an_edited_config_is_refused_in_one_sentence_or_means_something(
     path: Path, share: float, tmp_path: Path
 ) -> None:
