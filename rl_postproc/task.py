@@ -11,6 +11,7 @@ import torch
 
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features
+from rl_postproc.candidates.pool import PoolBounds, tell_left_out
 from rl_postproc.config import SIMULATED, TaskConfig, load_config
 from rl_postproc.counts.grid import sweep
 from rl_postproc.counts.table import CountTable
@@ -40,6 +41,7 @@ class TuningTask:
         metric: Metric,
         table: CountTable | Callable[[], CountTable] | None = None,
         objective: Objective | None = None,
+        bounds: PoolBounds | None = None,
     ):
         """Takes the parts.
 
@@ -49,9 +51,10 @@ class TuningTask:
             metric: what is counted.
             table: the count table of the three, or what makes it; counted when None.
             objective: what tuning maximises; the mean over classes of the metric's score when None.
+            bounds: of the decoded events; the usual ones when None.
         """
         self.scores, self.stack, self.metric = scores, stack, metric
-        self.objective = Macro() if objective is None else objective
+        self.objective, self.bounds = objective or Macro(), bounds or PoolBounds()
         self._table = (lambda: sweep(scores, stack, metric)) if table is None else table
 
     @classmethod
@@ -88,7 +91,7 @@ class TuningTask:
             if objective is None:
                 return moved
             own = objective if isinstance(objective, Objective) else Objective.make(objective, "objective")
-            return cls(moved.scores, moved.stack, moved.metric, lambda: moved.table, own)
+            return cls(moved.scores, moved.stack, moved.metric, lambda: moved.table, own, moved.bounds)
         config = TaskConfig()
         if isinstance(scores, str) and scores == SIMULATED:
             config = build(TaskConfig, {"data": {SIMULATED: {}}}, "scores")
@@ -144,8 +147,17 @@ class TuningTask:
 
     @cached_property
     def decoded(self) -> DecodedEvents:
-        """The distinct events that the candidates decode, on every clip and class."""
-        return decode_candidates(self.scores, self.stack)
+        """The distinct events that the candidates decode on every clip and class, within the bounds.
+
+        Warns:
+            DataWarning: how many events are left out.
+        """
+        found = decode_candidates(self.scores, self.stack, self.bounds)
+        lost = found.left_out
+        if lost is not None:
+            clips = lost.n_clips(self.scores.n_classes)
+            tell_left_out(len(found), int(lost.events.sum()), clips, self.scores, self.bounds)
+        return found
 
     @cached_property
     def event_features(self) -> torch.Tensor:
@@ -164,7 +176,7 @@ class TuningTask:
     def select(self, clips: torch.Tensor) -> TuningTask:
         """Returns the task of the given clips (int64 indices), with its part of the table."""
         part = self.scores.select(clips)
-        return TuningTask(part, self.stack, self.metric, lambda: self.table.select(clips), self.objective)
+        return TuningTask(part, self.stack, self.metric, lambda: self.table.select(clips), self.objective, self.bounds)
 
     def to(self, device: str | torch.device) -> TuningTask:
         """Returns the task on another device, or this one where it is there already."""
@@ -172,7 +184,13 @@ class TuningTask:
         if device == self.device:
             return self
         scores = self.scores.to(device)
-        return TuningTask(scores, self.stack, self.metric, lambda: self.table.to(device), self.objective)
+        return TuningTask(scores, self.stack, self.metric, lambda: self.table.to(device), self.objective, self.bounds)
+
+    def bounded(self, bounds: PoolBounds) -> TuningTask:
+        """Returns the task with other bounds of the decoded events, or this one where they are the same."""
+        if bounds == self.bounds:
+            return self
+        return TuningTask(self.scores, self.stack, self.metric, lambda: self.table, self.objective, bounds)
 
     def action_sizes(self, per_class: bool) -> list[int]:
         """Returns the number of values of every action component.

@@ -144,4 +144,5 @@ def certificates(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         agents.setdefault(certificate(row["certified_by"]), {})[row["agent"]] = None
     named = [f"{said} ({', '.join(own)})" if len(agents) > 1 else said for said, own in agents.items()]
-    return "; ".join(f"{said[:1].upper()}{said[1:]}" for said in named)
+    text = "; ".join(named)
+    return text[:1].upper() + text[1:]

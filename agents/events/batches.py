@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from rl_postproc.candidates.events import DecodedEvents, sum_intervals
+from rl_postproc.candidates.pool import LEFT_OUT_VALUE
 from rl_postproc.utils.tensors import ragged_ranges
 
 
@@ -16,6 +17,13 @@ class EventLayout:
         self.events = events
         self._event_starts = _starts(events.track, events.n_tracks)
         self._member_starts = _starts(events.track[events.event], events.n_tracks)
+        self._left_out: torch.Tensor | None = None
+        if events.left_out is not None:
+            # Its row of each track; one row more, of zeros, for those that have lost nothing.
+            rows = events.left_out.by_candidate
+            self._left_out = torch.nn.functional.pad(rows, (0, 0, 0, 1))
+            self._left_out_row = torch.full((events.n_tracks,), len(rows), dtype=torch.int64)
+            self._left_out_row[events.left_out.track] = torch.arange(len(rows))
 
     @property
     def alive(self) -> torch.Tensor:
@@ -27,7 +35,8 @@ class EventLayout:
         rows, track, begins = _ranges(self._event_starts, tracks)
         members, member_track, _ = _ranges(self._member_starts, tracks)
         event = self.events.event[members] - self._event_starts[tracks][member_track] + begins[member_track]
-        return EventBatch(self.events, len(tracks), rows, track, members, member_track, event)
+        left_out = None if self._left_out is None else self._left_out[self._left_out_row[tracks]]
+        return EventBatch(self.events, len(tracks), rows, track, members, member_track, event, left_out)
 
 
 class EventBatch:
@@ -47,19 +56,22 @@ class EventBatch:
         members: torch.Tensor,
         member_track: torch.Tensor,
         event: torch.Tensor,
+        left_out: torch.Tensor | None,
     ):
-        """Takes events and memberships (rows of `DecodedEvents`), and where each belongs in the batch."""
+        """Takes events and memberships (rows of `DecodedEvents`), where each belongs in the batch, and what is left out."""
+        self._left_out = left_out
         self.rows, self.track, self._events, self._n, self._event = rows, track, events, n_tracks, event
         self._row = member_track * events.n_filters + events.filter[members]
         self._low, self._high = events.low[members], events.high[members]
 
     def sums(self, values: torch.Tensor) -> torch.Tensor:
-        """Adds values ``[event]`` over the events of each candidate, ``[track, candidate]``."""
+        """Adds values ``[event]`` over the events of each candidate, ``[track, candidate]``; see `sum_over_candidates`."""
         events = self._events
         found = sum_intervals(
             values[self._event], self._row, self._low, self._high, self._n * events.n_filters, events.n_levels
         )
-        return found.reshape(self._n, -1)
+        found = found.reshape(self._n, -1)
+        return found if self._left_out is None else found + LEFT_OUT_VALUE * self._left_out
 
 
 def _starts(track: torch.Tensor, n_tracks: int) -> torch.Tensor:

@@ -34,11 +34,11 @@ class EventSet(ValueSettings):
 
     def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Learns p on inner folds, finds λ, and checks against the best constants on the inner held-out clips."""
-        task = task.to("cpu")
+        task = task.to("cpu").bounded(self.bounds)
         value = fit_value(task, self, seed, report, select="events", parts=parts)
         if self.fallback and value.constants_win:
             return fit_best_constants(task, curve=value.curve)
-        judge = EventAdditive(value.value_function, FeatureGrid(task.scores.hop))
+        judge = EventAdditive(value.value_function, FeatureGrid(task.scores.hop), task.bounds)
         policy = EventSetPolicy(judge, without_score(task), value.lam)
         processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
         return FitResult(processor, task.stack.space.n_candidates * task.scores.n_clips, value.curve)

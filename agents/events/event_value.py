@@ -29,7 +29,7 @@ class EventValue(ValueSettings):
 
     def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Learns p on inner folds, finds λ, and checks against the best constants on the inner held-out clips."""
-        task = task.to("cpu")
+        task = task.to("cpu").bounded(self.bounds)
         value = fit_value(task, self, seed, report, parts=parts)
         if self.fallback and value.constants_win:
             return fit_best_constants(task, curve=value.curve)
@@ -40,7 +40,7 @@ def event_additive_fit(
     task: TuningTask, values: EventValueFunction, evaluations: int | None = None, curve: list | None = None
 ) -> FitResult:
     """Wraps event values into a fit: the argmax policy over the candidates of the task, classes without references silent."""
-    policy = keep_silent(EventAdditive(values, FeatureGrid(task.scores.hop)), task)
+    policy = keep_silent(EventAdditive(values, FeatureGrid(task.scores.hop), task.bounds), task)
     processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
     searched = task.stack.space.n_candidates * task.scores.n_clips
     return FitResult(processor, searched if evaluations is None else evaluations, curve or [])

@@ -32,7 +32,9 @@ class ExactGradient(ResumableAgent):
 
     agent: Literal["exact_gradient"] = "exact_gradient"
     start: Start = Field(default="value", description="event values, or candidates, that the policy begins with")
-    value: EventValue = Field(default=EventValue(), description="the event values to begin with")
+    value: EventValue = Field(
+        default=EventValue(), description="the event values to begin with, and which events are judged"
+    )
     epochs: int = Field(default=8, ge=1, description="passes over the clips and classes")
     batch_size: int = Field(default=1024, ge=1, description="clips and classes of a step")
     learning_rate: float = Field(default=1e-3, gt=0, description="at first; it falls to 0")
@@ -50,7 +52,7 @@ class ExactGradient(ResumableAgent):
 
     def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Trains the networks of all members and averages them."""
-        task = task.to("cpu")
+        task = task.to("cpu").bounded(self.value.bounds)
         tell = share(report, 0, 0.5)
         initial = initial_policy(self, task, self.start, self.value, seed, tell, parts=parts)
         if self.fallback and initial.constants_win:

@@ -23,6 +23,9 @@ from .trees import Trees
 from .value_functions import BoostedValues, EventValueFunction, MeanValues, NetworkValues
 from .value_models import FITS, LabelledEvents, ValueSettings, model_state, restore_model
 
+_SHORTEST_PART = 60.0
+"""Seconds that the parts of a single clip have at least which are held out in turn."""
+
 Select = Literal["candidate", "events"]
 """What is chosen on a clip and class: one candidate with all it decodes, or a set of events of any candidates."""
 
@@ -77,24 +80,24 @@ def fit_value(
     """
     require_events(settings, task)
     parts = Parts() if parts is None else parts
-    n_folds = min(settings.inner_folds, task.scores.n_clips)
-    if n_folds < 2:
-        raise UserError("Event policies need at least two clips for their inner held-out predictions.")
     events, features = task.decoded, task.event_features
     label = events.track % task.scores.n_classes
     prepared = task.metric.prepare(task.scores)
     assert prepared is not None
     matches = prepared.matches(events.track, events.first, events.last)
-    fold = fold_of_clips(task.scores.clip_ids, n_folds)
-    fold_of_event = fold[events.track // task.scores.n_classes]
+    fold, fold_of_event = _inner_folds(task, settings.inner_folds)
+    n_folds = settings.inner_folds if fold is None else int(fold.max()) + 1
     kinds = [kind for kind in FITS if settings.model in (kind, "both")]
     labelled = LabelledEvents(features, label, matches, task.scores.n_classes)
     models: dict[str, list] = {kind: [] for kind in kinds}
     held_out, done = torch.zeros(len(events)), 0
     for k in range(n_folds):
-        own, rest = fold_of_event == k, fold_of_event != k
-        if not bool(rest.any()):
+        own, rest = fold_of_event == k, (fold_of_event != k).nonzero()[:, 0]
+        if not len(rest):
             raise UserError("All decoded events lie in clips of one inner fold, so none are held out; use more clips.")
+        if len(rest) > settings.most_events:
+            drawn = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed + k))
+            rest = rest[drawn[: settings.most_events].sort().values]
         for kind in kinds:
             for number in range(settings.models):
                 name = f"fold_{k}_{kind}_{number}"
@@ -116,14 +119,34 @@ def fit_value(
         functions.append(BoostedValues(Trees.join(models["boosted"]), lam, features.shape[1]))
     if "network" in models:
         functions.append(NetworkValues(models["network"], lam))
-    constants = torch.zeros(task.scores.n_clips, task.scores.n_classes, dtype=torch.int64)
-    for k in range(n_folds):
+    constants = task.best_constants.expand(task.scores.n_clips, -1).clone()
+    for k in range(n_folds if fold is not None else 0):
         constants[fold == k] = task.select((fold != k).nonzero()[:, 0]).best_constants
     inner, plain = task.metric.summarise(total_counts(counts)).macro, task.table.score(constants).macro
     name = task.metric.score_name
     report(1.0, {f"inner_macro_{name}": inner})
     value_function = functions[0] if len(functions) == 1 else MeanValues(functions)
     return Value(value_function, held_out, lam, inner, plain, name)
+
+
+def _inner_folds(task: TuningTask, n_folds: int) -> tuple[torch.Tensor | None, torch.Tensor]:
+    """Deals clips into inner folds, or the parts of a single long clip.
+
+    Returns:
+        The fold of each clip, int64 ``[clip]``, None for a single clip, whose constants are then those of the clip itself;
+        and the fold of each decoded event, int64 ``[event]``.
+
+    Raises:
+        UserError: there is one clip, and it is short.
+    """
+    scores, events = task.scores, task.decoded
+    if scores.n_clips > 1:
+        fold = fold_of_clips(scores.clip_ids, min(n_folds, scores.n_clips))
+        return fold, fold[events.track // scores.n_classes]
+    if float(scores.durations[0]) < n_folds * _SHORTEST_PART:
+        raise UserError("Event policies need at least two clips for their inner held-out predictions, or one of "
+                        f"{n_folds * _SHORTEST_PART / 60:g} minutes.")  # fmt: skip
+    return None, (events.first + events.last) * n_folds // (2 * scores.n_frames[0])
 
 
 def fixed_point(

@@ -7,6 +7,8 @@ With ``v = 2·P(event matches) − λ_c`` that is, up to a constant, the lineari
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import torch
@@ -14,6 +16,7 @@ from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features, feature_names
+from rl_postproc.candidates.pool import PoolBounds, tell_left_out
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes
@@ -24,7 +27,13 @@ from .value_functions import EventValueFunction, check_values, restore_values
 
 
 class EventPolicy(Policy):
-    """Chooses the candidate whose events have the highest sum of values."""
+    """Chooses the candidate whose events have the highest sum of values.
+
+    Attributes:
+        bounds: of the decoded events, those of the training clips.
+    """
+
+    bounds: PoolBounds
 
     @abstractmethod
     def event_values(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
@@ -36,22 +45,45 @@ class EventPolicy(Policy):
 
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
         """Returns parameter values ``[clip, class, parameter]``, a bounded number of frames at a time."""
-        scores, chosen = scores.to("cpu"), []
+        chosen = []
+        for part, events in self.decoded(scores.to("cpu"), stack):
+            best = best_candidates(events, self.event_values(part, events))
+            chosen.append(stack.space.values[best].reshape(part.n_clips, scores.n_classes, -1))
+        return torch.cat(chosen)
+
+    def decoded(self, scores: ScoreSet, stack: Stack) -> Iterator[tuple[ScoreSet, DecodedEvents]]:
+        """Yields consecutive clips with what their candidates decode, a bounded number of frames at a time.
+
+        Warns:
+            DataWarning: how many events were left out, once all clips are done.
+        """
+        kept = lost = clips_with_lost = 0
         for clips in clips_at_a_time(scores):
             part = scores.select(clips)
-            events = decode_candidates(part, stack)
-            best = best_candidates(events, self.event_values(part, events))
-            chosen.append(stack.space.values[best].reshape(len(clips), scores.n_classes, -1))
-        return torch.cat(chosen)
+            events = decode_candidates(part, stack, self.bounds)
+            yield part, events
+            kept += len(events)
+            if events.left_out is not None:
+                lost += int(events.left_out.events.sum())
+                clips_with_lost += events.left_out.n_clips(scores.n_classes)
+        tell_left_out(kept, lost, clips_with_lost, scores, self.bounds)
+
+
+class SavedBounds(Saved):
+    """The bounds of the decoded events."""
+
+    least_votes: Annotated[int, Field(ge=1)]
+    most_per_minute: Annotated[float, Field(gt=0)]
 
 
 class SavedEventAdditive(Saved):
-    """The value function, where features are sampled, and their names, by which other versions know theirs."""
+    """The value function, where features are sampled, their names, by which other versions know theirs, and the bounds."""
 
     value_function: dict[str, Any]
     step: float
     reach: Annotated[int, Field(ge=0, le=1000)]
     features: list[str]
+    bounds: SavedBounds
 
     def tensors(self, made: MadeFor) -> Shapes | None:
         """See `Saved.tensors`."""
@@ -70,9 +102,9 @@ class EventAdditive(EventPolicy):
     kind = "event_additive"
     saved = SavedEventAdditive
 
-    def __init__(self, value_function: EventValueFunction, grid: FeatureGrid):
-        """Takes what gives events their values, and where features are sampled."""
-        self.value_function, self.grid = value_function, grid
+    def __init__(self, value_function: EventValueFunction, grid: FeatureGrid, bounds: PoolBounds | None = None):
+        """Takes what gives events their values, where features are sampled, and the bounds of the decoded events."""
+        self.value_function, self.grid, self.bounds = value_function, grid, bounds or PoolBounds()
 
     def event_values(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
         """See `EventPolicy.event_values`."""
@@ -91,13 +123,14 @@ class EventAdditive(EventPolicy):
             "step": self.grid.step,
             "reach": self.grid.reach,
             "features": feature_names(self.grid),
+            "bounds": asdict(self.bounds),
         }, tensors
 
     @classmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> EventAdditive:
         """Restores the policy."""
         grid = FeatureGrid(values["step"], values["reach"])
-        return cls(restore_values(values["value_function"], tensors), grid)
+        return cls(restore_values(values["value_function"], tensors), grid, PoolBounds(**values["bounds"]))
 
 
 def values_on(value_function: EventValueFunction, task: TuningTask) -> torch.Tensor:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from rl_postproc.candidates.events import decode_candidates
 from rl_postproc.candidates.scheduling import best_sets
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
@@ -20,7 +19,7 @@ from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.tensors import decimals
 
-from .policy import EventPolicy, clips_at_a_time
+from .policy import EventPolicy
 
 
 class SavedEventSet(Saved):
@@ -61,17 +60,16 @@ class EventSetPolicy(Policy):
 
     def apply(self, scores: ScoreSet, stack: Stack) -> Events:
         """Returns the chosen events, a bounded number of frames at a time."""
-        scores, columns = scores.to("cpu"), []
-        for clips in clips_at_a_time(scores):
-            part = scores.select(clips)
-            events = decode_candidates(part, stack)
+        columns, n_clips = [], 0
+        for part, events in self.judge.decoded(scores.to("cpu"), stack):
             values, label = self.judge.event_values(part, events), events.track % scores.n_classes
             chosen = best_sets(events, values.masked_fill(self.silent[label], -1.0))
             found = events.timed(chosen, part.frames)
             if self.lam is not None:
                 found = found.with_confidence(((values + self.lam[label]) / 2).clamp(0, 1)[chosen])
             own = found.to_events(part.clip_ids, scores.classes)
-            columns.append((own.clip + int(clips[0]), own.label, own.onset, own.offset, own.confidence))
+            columns.append((own.clip + n_clips, own.label, own.onset, own.offset, own.confidence))
+            n_clips += part.n_clips
         return Events.from_tensors(scores.clip_ids, scores.classes, *(torch.cat(c) for c in zip(*columns, strict=True)))
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

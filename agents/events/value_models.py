@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 
+from rl_postproc.candidates.pool import PoolBounds
 from rl_postproc.task import TuningTask
 
 from ..parts import ResumableAgent, Tensors
@@ -33,6 +33,22 @@ class ValueSettings(ResumableAgent, ABC):
     leaves: int = Field(default=31, ge=2, le=MOST_LEAVES, description="of a tree")
     hidden: int = Field(default=64, ge=1, description="units of a hidden layer of the network")
     fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
+    most_events: int = Field(
+        default=150_000, ge=1000, description="events that a model learns from; of more, so many are drawn"
+    )
+    most_per_minute: float = Field(
+        default=PoolBounds.most_per_minute,
+        gt=0,
+        description="events of a minute of a clip and class that are judged; of more, those that most candidates decode",
+    )
+    least_votes: int = Field(
+        default=PoolBounds.least_votes, ge=1, description="candidates that must decode an event for it to be judged"
+    )
+
+    @property
+    def bounds(self) -> PoolBounds:
+        """The bounds of the decoded events."""
+        return PoolBounds(self.least_votes, self.most_per_minute)
 
     def check(self, task: TuningTask) -> None:
         """Needs a metric of events, frames, and no parameter that all classes share."""
@@ -81,7 +97,7 @@ def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> t
         "num_threads": torch.get_num_threads(),
         "verbose": -1,
     }
-    rows = np.concatenate([events.features.numpy(), events.label[:, None].numpy()], 1)
+    rows = torch.cat([events.features, events.label[:, None].float()], 1).numpy()
     data = lightgbm.Dataset(rows, events.matches.numpy().astype(int), categorical_feature=[rows.shape[1] - 1])
     trees = trees_of(lightgbm.train(parameters, data, settings.rounds), events.n_classes)
     return trees, trees.probabilities

@@ -18,21 +18,21 @@ from .learned_events import LearnedEventActor, LearnedEvents
 from .track_policy import TrackActor, TrackPolicy
 
 
-def argmax_policy(actors: Sequence[Actor], base: EventValueFunction | None, step: float) -> Policy:
+def argmax_policy(actors: Sequence[Actor], base: EventValueFunction | None, task: TuningTask) -> Policy:
     """Returns the argmax policy of copies of what actors of one kind have learned, their event values averaged.
 
     Args:
         actors: members trained from different seeds; of tracks one.
         base: the values that actors on event features add theirs to, None for none.
-        step: seconds per frame of the scores they were trained on.
+        task: what they were trained on, or clips of the same frame length and bounds.
     """
     if isinstance(actors[0], TrackActor):
-        return TrackPolicy.of_actor(actors[0], step)
+        return TrackPolicy.of_actor(actors[0], task.scores.hop)
     learned = [actor for actor in actors if isinstance(actor, LearnedEventActor)]
     if learned:
-        return LearnedEvents.of_actors(learned, step)
+        return LearnedEvents.of_actors(learned, task)
     networks = [n for a in actors if isinstance(a, EventActor) for n in a.value_function(None).networks]
-    return EventAdditive(NetworkValues(networks, base=base), FeatureGrid(step))
+    return EventAdditive(NetworkValues(networks, base=base), FeatureGrid(task.scores.hop), task.bounds)
 
 
 def chosen_candidates(policy: Policy, on: TuningTask, base: torch.Tensor | None = None) -> torch.Tensor:

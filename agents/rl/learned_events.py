@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents
+from rl_postproc.candidates.pool import PoolBounds
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.saved import Count, MadeFor, Saved, Shapes, prefixed, weights_of
 from rl_postproc.task import TuningTask
 
 from ..actor import Actor
 from ..events.batches import EventBatch, EventLayout
-from ..events.policy import EventPolicy
+from ..events.policy import EventPolicy, SavedBounds
 from .frame_network import PlacedEvents, PooledEventNetwork
 from .frame_tracks import FrameTracks
 
@@ -76,10 +78,11 @@ class PooledSize(Saved):
 
 
 class SavedLearnedEvents(Saved):
-    """The sizes of the networks, and the seconds per frame that they know."""
+    """The sizes of the networks, the seconds per frame that they know, and the bounds of the decoded events."""
 
     settings: Annotated[list[PooledSize], Field(min_length=1)]
     step: float
+    bounds: SavedBounds
 
     def tensors(self, made: MadeFor) -> Shapes:
         """See `Saved.tensors`."""
@@ -97,18 +100,19 @@ class LearnedEvents(EventPolicy):
     kind = "learned_events"
     saved = SavedLearnedEvents
 
-    def __init__(self, networks: list[PooledEventNetwork], step: float):
-        """Takes the networks, and the seconds per frame that they were trained on."""
+    def __init__(self, networks: list[PooledEventNetwork], step: float, bounds: PoolBounds | None = None):
+        """Takes the networks, the seconds per frame that they were trained on, and the bounds of the decoded events."""
         self.networks, self.step = [network.eval().requires_grad_(False) for network in networks], step
+        self.bounds = bounds or PoolBounds()
 
     @classmethod
-    def of_actors(cls, actors: list[LearnedEventActor], step: float) -> LearnedEvents:
-        """Takes copies of what actors have learned."""
+    def of_actors(cls, actors: list[LearnedEventActor], task: TuningTask) -> LearnedEvents:
+        """Takes copies of what actors have learned on a task."""
         copies = []
         for actor in actors:
             copies.append(PooledEventNetwork(**actor.network.settings))
             copies[-1].load_state_dict(actor.network.state_dict())
-        return cls(copies, step)
+        return cls(copies, task.scores.hop, task.bounds)
 
     def event_values(self, scores: ScoreSet, events: DecodedEvents) -> torch.Tensor:
         """See `EventPolicy.event_values`."""
@@ -117,7 +121,8 @@ class LearnedEvents(EventPolicy):
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns the settings and the weights."""
         tensors = {f"{i}.{k}": v for i, network in enumerate(self.networks) for k, v in network.state_dict().items()}
-        return {"settings": [n.settings for n in self.networks], "step": self.step}, tensors
+        settings = [n.settings for n in self.networks]
+        return {"settings": settings, "step": self.step, "bounds": asdict(self.bounds)}, tensors
 
     @classmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> LearnedEvents:
@@ -127,4 +132,4 @@ class LearnedEvents(EventPolicy):
             networks.append(PooledEventNetwork(**settings))
             own = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
             networks[-1].load_state_dict(own)
-        return cls(networks, values["step"])
+        return cls(networks, values["step"], PoolBounds(**values["bounds"]))

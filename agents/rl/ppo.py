@@ -83,7 +83,9 @@ class PPOAgent(Agent):
     )
     environment: Literal["per_class", "joint"] = Field(default="per_class", description="joint: for policy tracks only")
     start: Start = Field(default="nothing", description="where the policy event_features starts")
-    value: EventValue = Field(default=EventValue(), description="settings of event_value, for start: value")
+    value: EventValue = Field(
+        default=EventValue(), description="settings of event_value: for start: value, and which events are judged"
+    )
     rollouts: int = Field(default=6, ge=1, description="the policy tracks wants about 20")
     visits: int = Field(
         default=16,
@@ -156,7 +158,7 @@ class PPOAgent(Agent):
         return self._fit(task, seed, report, folder)
 
     def _fit(self, task: TuningTask, seed: int, report: ProgressCallback, folder: Path | None) -> FitResult:
-        whole, unseen = task.to("cpu"), None
+        whole, unseen = task.to("cpu").bounded(self.value.bounds), None
         task = whole
         if self.validation:
             task, unseen = set_aside(task, self.validation, seed)
@@ -208,7 +210,7 @@ class PPOAgent(Agent):
             learned = self._learn(task, unseen, actors[-1], base, (seed, member), tell, folder, limit)
             curve, steps = curve + learned.curve, steps + learned.decisions
             best.append(learned.best_rollouts)
-        policy = argmax_policy(actors, base, task.scores.hop)
+        policy = argmax_policy(actors, base, task)
         if self.select == "events":
             assert isinstance(policy, EventPolicy)
             policy = EventSetPolicy(policy, without_score(task), initial.lam if initial else None)
@@ -237,7 +239,7 @@ class PPOAgent(Agent):
         fixed = {id(on): base and values_on(base, on) for on in (task, unseen) if on is not None}
 
         def choose(on: TuningTask) -> torch.Tensor:
-            return chosen_candidates(argmax_policy([actor], None, task.scores.hop), on, fixed[id(on)])
+            return chosen_candidates(argmax_policy([actor], None, task), on, fixed[id(on)])
 
         where = self._checkpoint(folder, task, *seed, limit)
         stage, whole = "member" if limit is None else "refit", steps * each

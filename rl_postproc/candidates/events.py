@@ -8,10 +8,11 @@ one event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from rl_postproc.candidates.pool import LEFT_OUT_VALUE, LeftOut, PoolBounds
 from rl_postproc.counts.grid import chunks
 from rl_postproc.counts.levels import filtered_levels
 from rl_postproc.data.frames import Frames
@@ -36,6 +37,7 @@ class DecodedEvents:
         n_tracks: number of tracks.
         n_filters: number of filter settings.
         n_levels: number of levels; candidate ``filter * n_levels + level``.
+        left_out: what candidates decode beside, where the events are bounded and that are not all.
     """
 
     track: torch.Tensor
@@ -48,6 +50,7 @@ class DecodedEvents:
     n_tracks: int
     n_filters: int
     n_levels: int
+    left_out: LeftOut | None = None
 
     def __len__(self) -> int:
         return len(self.track)
@@ -60,13 +63,15 @@ class DecodedEvents:
     def sum_over_candidates(self, values: torch.Tensor) -> torch.Tensor:
         """Adds values of events over the events of each candidate (differentiable).
 
+        Events that are left out count `LEFT_OUT_VALUE`.
+
         Args:
             values: float ``[event]``.
 
         Returns:
             ``[track, candidate]``.
         """
-        return sum_intervals(
+        found = sum_intervals(
             values[self.event],
             self.track[self.event] * self.n_filters + self.filter,
             self.low,
@@ -74,6 +79,9 @@ class DecodedEvents:
             self.n_tracks * self.n_filters,
             self.n_levels,
         ).reshape(self.n_tracks, -1)
+        if self.left_out is None:
+            return found
+        return found.index_add(0, self.left_out.track, self.left_out.by_candidate.to(found.dtype), alpha=LEFT_OUT_VALUE)
 
     def timed(self, chosen: torch.Tensor, frames: Frames) -> TrackEvents:
         """Returns some of the events, bool ``[event]``, with their times on the frames of the tracks."""
@@ -105,16 +113,30 @@ def sum_intervals(
     return change.reshape(n_rows, n_levels + 1)[:, :n_levels].cumsum(1)
 
 
-def decode_candidates(scores: ScoreSet, stack: Stack) -> DecodedEvents:
-    """Finds the distinct events that the candidates of a stack decode on every clip and class."""
-    columns: list[torch.Tensor] = []
-    n_filters = n_levels = 0
+def decode_candidates(scores: ScoreSet, stack: Stack, bounds: PoolBounds | None = None) -> DecodedEvents:
+    """Finds the distinct events that the candidates of a stack decode on every clip and class.
+
+    Args:
+        scores: the score set.
+        stack: the stages with their candidates.
+        bounds: which of the events are kept, all when None. They are dropped clip by clip, so that memory is bounded too.
+    """
+    most = None if bounds is None else bounds.most_of_tracks(scores)
+    parts: list[DecodedEvents] = []
     for clips in chunks(scores, stack):
-        values, n_levels = _candidate_levels(scores, stack, clips)
-        n_filters = len(values)
-        track, first, last, number, low, high = _runs(values)
-        columns.append(torch.stack([track + clips.start * scores.n_classes, first, last, number, low, high]))
-    track, first, last, number, low, high = torch.cat(columns, 1)
+        part = _decode(scores, stack, clips)
+        if bounds is not None and most is not None:
+            first = clips.start * scores.n_classes
+            part = _bounded(part, bounds, most[first : first + part.n_tracks])
+        parts.append(part)
+    return _joined(parts)
+
+
+def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
+    """Decodes consecutive clips, whose tracks are numbered from 0."""
+    values, n_levels = _candidate_levels(scores, stack, clips)
+    n_filters, _, n_tracks = values.shape
+    track, first, last, number, low, high = _runs(values)
     key = ((track * scores.width + first) * scores.width + last) * n_filters + number
     key, order = torch.unique(key, return_inverse=True)
     # Frames of equal level in one run give the same membership; any of them will do.
@@ -128,10 +150,67 @@ def decode_candidates(scores: ScoreSet, stack: Stack) -> DecodedEvents:
         number[pick],
         low[pick],
         high[pick],
-        scores.n_clips * scores.n_classes,
+        n_tracks,
         n_filters,
         n_levels,
     )
+
+
+def _bounded(events: DecodedEvents, bounds: PoolBounds, most: torch.Tensor) -> DecodedEvents:
+    """Drops events beyond the bounds; ``most`` is how many each track keeps, int64 ``[track]``."""
+    votes = torch.zeros(len(events), dtype=torch.int64, device=events.track.device)
+    votes = votes.index_add(0, events.event, events.high - events.low)
+    kept = bounds.kept(events.track, (events.first, events.last), votes, most)
+    if bool(kept.all()):
+        return events
+    track, row = torch.unique_consecutive(events.track[~kept], return_inverse=True)
+    member = kept[events.event]
+    lost, row_of = ~member, torch.zeros(events.n_tracks, dtype=torch.int64, device=track.device)
+    row_of[track] = torch.arange(len(track), device=track.device)
+    by_candidate = sum_intervals(
+        torch.ones(int(lost.sum()), device=track.device),
+        row_of[events.track[events.event[lost]]] * events.n_filters + events.filter[lost],
+        events.low[lost],
+        events.high[lost],
+        len(track) * events.n_filters,
+        events.n_levels,
+    ).reshape(len(track), -1)
+    new = kept.cumsum(0) - 1
+    return replace(
+        events,
+        track=events.track[kept],
+        first=events.first[kept],
+        last=events.last[kept],
+        event=new[events.event[member]],
+        filter=events.filter[member],
+        low=events.low[member],
+        high=events.high[member],
+        left_out=LeftOut(track, torch.bincount(row), by_candidate),
+    )
+
+
+def _joined(parts: list[DecodedEvents]) -> DecodedEvents:
+    """Returns the events of consecutive clips, decoded apart, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    columns: list[list[torch.Tensor]] = [[] for _ in range(7)]
+    lost: list[LeftOut] = []
+    n_tracks = n_events = 0
+    for part in parts:
+        own = (part.track + n_tracks, part.first, part.last, part.event + n_events, part.filter, part.low, part.high)
+        for column, more in zip(columns, own, strict=True):
+            column.append(more)
+        if part.left_out is not None:
+            lost.append(replace(part.left_out, track=part.left_out.track + n_tracks))
+        n_tracks, n_events = n_tracks + part.n_tracks, n_events + len(part)
+    left_out = None
+    if lost:
+        left_out = LeftOut(
+            *(torch.cat(c) for c in zip(*((x.track, x.events, x.by_candidate) for x in lost), strict=True))
+        )
+    track, first, last, event, number, low, high = (torch.cat(column) for column in columns)
+    n_filters, n_levels = parts[0].n_filters, parts[0].n_levels
+    return DecodedEvents(track, first, last, event, number, low, high, n_tracks, n_filters, n_levels, left_out)
 
 
 def _candidate_levels(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, int]:

@@ -31,6 +31,9 @@ class FeatureGrid:
 _COLLAR, _SHARE = 0.2, 0.2
 """How far apart two events begin and end at most that are nearly the same: seconds, or for ends this share of the length."""
 
+_EVENTS = 1 << 16
+"""Events that are described at a time."""
+
 
 def feature_names(grid: FeatureGrid) -> list[str]:
     """Returns the names of the columns of `event_features`."""
@@ -80,55 +83,61 @@ def event_features(scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid) -
         grid: where windows are sampled.
 
     Returns:
-        float32 ``[event, feature]``; the columns are `feature_names`. O(events) time beside O(frames) for running sums.
+        float32 ``[event, feature]``; the columns are `feature_names`. O(events) time beside O(frames) for running sums, in
+        little memory beyond the result.
     """
     x = scores.scores.flatten(0, 1)
-    width = x.shape[1]
-    n_frames = scores.n_frames.repeat_interleave(scores.n_classes)[events.track]
-    hop = scores.hop
-    track, first, last = events.track, events.first, events.last
-    length, whole = (last - first + 1) * hop, n_frames * hop
-    running = _running_sums(x)
-    squares = _running_sums(x.square())
-    mean = _range_mean(running, track, first, last)
-    spread = (_range_mean(squares, track, first, last) - mean.square()).clamp(min=0).sqrt()
-    side = max(1, round(grid.reach * grid.step / hop))
-    before, after = (first - side).clamp(min=0), torch.minimum(last + side, n_frames - 1)
+    width, hop, n_frames = x.shape[1], scores.hop, n_frames_of(scores)
+    running, squares = _running_sums(x), _running_sums(x.square())
     maximum, minimum = (RangePyramid(x[..., None], pick).of_rows for pick in (torch.maximum, torch.minimum))
     # The running sum, and not the mean of the padded row, whose rounding would depend on the padding.
-    level = torch.stack([running[:, -1] / n_frames_of(scores), x.amax(1), (x > 0.5).sum(1) / n_frames_of(scores)], 1)
+    level = torch.stack([running[:, -1] / n_frames, x.amax(1), (x > 0.5).sum(1) / n_frames], 1)
     votes = _votes(events)
-    columns = [
-        length,
-        length.log(),
-        first * hop,
-        whole - (last + 1) * hop,
-        whole,
-        (first == 0).float(),
-        (last == n_frames - 1).float(),
-        mean,
-        spread,
-        minimum(track, first, last),
-        maximum(track, first, last),
-        torch.where(first > 0, _range_mean(running, track, before, (first - 1).clamp(min=0)), 0.0),
-        torch.where(
-            last < n_frames - 1, _range_mean(running, track, torch.minimum(last + 1, n_frames - 1), after), 0.0
-        ),
-        torch.where(first > 0, maximum(track, before, (first - 1).clamp(min=0)), 0.0),
-        torch.where(last < n_frames - 1, maximum(track, torch.minimum(last + 1, n_frames - 1), after), 0.0),
-        *level[track].unbind(1),
-        *votes.unbind(1),
-        _near_votes(events, votes[:, 0], width, hop),
-    ]
+    near = _near_votes(events, votes[:, 0], width, hop)
+    by_onset, by_offset = _boundary_votes(events, width)
     offsets = torch.arange(-grid.reach, grid.reach + 1, device=x.device) * (grid.step / hop)
     offsets = offsets.round().long()
-    by_onset, by_offset = _boundary_votes(events, width)
-    windows = [
-        _window(source, track, centre, offsets, n_frames)
-        for source in ((x, x), (by_onset, by_offset))
-        for source, centre in zip(source, (first, last), strict=True)
-    ]
-    return torch.cat([torch.stack([c.float() for c in columns], 1), *windows], 1)
+    side = max(1, round(grid.reach * grid.step / hop))
+
+    def describe(some: slice) -> torch.Tensor:
+        track, first, last = events.track[some], events.first[some], events.last[some]
+        end = n_frames[track]
+        length, whole = (last - first + 1) * hop, end * hop
+        mean = _range_mean(running, track, first, last)
+        spread = (_range_mean(squares, track, first, last) - mean.square()).clamp(min=0).sqrt()
+        before, until = (first - side).clamp(min=0), (first - 1).clamp(min=0)
+        since, after = torch.minimum(last + 1, end - 1), torch.minimum(last + side, end - 1)
+        columns = [
+            length,
+            length.log(),
+            first * hop,
+            whole - (last + 1) * hop,
+            whole,
+            (first == 0).float(),
+            (last == end - 1).float(),
+            mean,
+            spread,
+            minimum(track, first, last),
+            maximum(track, first, last),
+            torch.where(first > 0, _range_mean(running, track, before, until), 0.0),
+            torch.where(last < end - 1, _range_mean(running, track, since, after), 0.0),
+            torch.where(first > 0, maximum(track, before, until), 0.0),
+            torch.where(last < end - 1, maximum(track, since, after), 0.0),
+            *level[track].unbind(1),
+            *votes[some].unbind(1),
+            near[some],
+        ]
+        windows = [
+            _window(source, track, centre, offsets, end)
+            for source, centre in ((x, first), (x, last), (by_onset, first), (by_offset, last))
+        ]
+        return torch.cat([torch.stack([c.float() for c in columns], 1), *windows], 1)
+
+    found = torch.empty(len(events), len(feature_names(grid)), device=x.device)
+    for begin in range(0, len(events), _EVENTS):
+        some = slice(begin, begin + _EVENTS)
+        found[some] = describe(some)
+    return found
 
 
 def n_frames_of(scores: ScoreSet) -> torch.Tensor:

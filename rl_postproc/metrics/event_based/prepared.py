@@ -66,12 +66,14 @@ class PreparedEventBased(PreparedMetric):
 
     def matches(self, track: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
         """See `PreparedMetric.matches`: both boundaries lie in the windows of one reference."""
-        begin = torch.searchsorted(self.windows.track, track)
-        end = torch.searchsorted(self.windows.track, track, right=True)
+        # References are sorted by track and onset, and so are the ends of their windows: those around one stand together.
+        windows, stride = self.windows, 1 + int(torch.cat([self.windows.last_onset, first, first.new_zeros(1)]).max())
+        onset = track * stride + first
+        begin = torch.searchsorted(windows.track * stride + windows.last_onset, onset)
+        end = torch.searchsorted(windows.track * stride + windows.first_onset, onset, right=True)
         event, reference = ragged_ranges(begin, end - begin)
-        first, last, near = first[event], last[event], self.windows[reference]
-        hit = (near.first_onset <= first) & (first <= near.last_onset)
-        hit &= (near.first_offset <= last) & (last <= near.last_offset)
+        last, near = last[event], windows[reference]
+        hit = (near.first_offset <= last) & (last <= near.last_offset)
         found = torch.zeros(len(track), dtype=torch.bool, device=track.device)
         found[event[hit]] = True
         return found

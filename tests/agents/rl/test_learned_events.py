@@ -46,7 +46,7 @@ def test_the_code_of_a_frame_depends_on_the_frames_near_it_and_not_on_padding() 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = FrameEncoder(4)
-    scores = torch.rand(2, 60)
+    scores = torch.rand(2, 60, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         code = encoder(scores, torch.ones(2, 60))
         padded = torch.nn.functional.pad(scores, (0, 25))
