@@ -13,15 +13,18 @@ from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features
 from rl_postproc.candidates.pool import PoolBounds, tell_left_out
 from rl_postproc.config import SIMULATED, TaskConfig, load_config
-from rl_postproc.counts.grid import sweep
+from rl_postproc.counts.grid import sweep, sweep_totals
 from rl_postproc.counts.table import CountTable
 from rl_postproc.data.report import data_problems
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.metrics.base import Metric
+from rl_postproc.metrics.base import Metric, total_counts
 from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.checked import build
 from rl_postproc.utils.errors import UserError, warn
+
+LARGE_TABLE = 1 << 28
+"""Entries beyond which a count table is made only where clips must be told apart; half a gigabyte at two bytes each."""
 
 Source = Any
 """A `TuningTask`, a `ScoreSet`, the path of a YAML config, a mapping with its keys, or ``"simulated"``."""
@@ -135,15 +138,31 @@ class TuningTask:
             self._table = self._table()
         return self._table
 
+    @property
+    def has_large_table(self) -> bool:
+        """Whether the count table would be, or is, larger than is made without need."""
+        return self.scores.n_clips * self.scores.n_classes * self.stack.space.n_candidates > LARGE_TABLE
+
+    @cached_property
+    def summed(self) -> CountTable:
+        """Counts of every candidate, of which only sums over clips matter: the table, or where it is large their sums alone.
+
+        All that a search for constants needs, in memory that does not grow with the clips.
+        """
+        if isinstance(self._table, CountTable) or not self.has_large_table:
+            return self.table
+        return sweep_totals(self.scores, self.stack, self.metric)
+
     @cached_property
     def best_constants(self) -> torch.Tensor:
         """The candidates, one a class, that maximise the objective, int64 ``[class]``."""
-        return self.table.best_per_class(self.objective)
+        return self.summed.best_per_class(self.objective)
 
     @cached_property
     def linearisation(self) -> Linearisation:
         """The objective's linearisation at the best constants."""
-        return self.table.linearise(self.objective, self.best_constants)
+        reached = total_counts(self.summed.of_choice(self.best_constants))
+        return self.objective.linearise(self.metric, reached, self.scores.n_clips)
 
     @cached_property
     def decoded(self) -> DecodedEvents:

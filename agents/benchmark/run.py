@@ -33,9 +33,6 @@ from .provenance import fingerprint, save_provenance, write_data
 BenchmarkProgress = Callable[[str, float, dict[str, float]], None]
 """Called with what is being done, the fraction of it, and the newest figures: counts as int, shares of one as float."""
 
-_SMALL_TABLE = 1 << 28
-"""Entries of a count table that is made without being asked for, half a gigabyte at two bytes each."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -151,7 +148,7 @@ def _plan(
     """Deals the clips into folds, and counts all candidates where the table is small."""
     scores = task.scores
     stamp = fingerprint(config, scores) + ("" if evaluation is None else fingerprint(config, evaluation))
-    if scores.n_clips * scores.n_classes * task.stack.space.n_candidates <= _SMALL_TABLE:
+    if not task.has_large_table:
         # Ahead of all agents, so that the first to need it is not charged for it.
         watch("counting all candidates", 0.0, {})
         _ = task.table

@@ -58,11 +58,13 @@ def main() -> None:
 
 
 def _run() -> int:
-    shown = warnings.showwarning
+    shown, said = warnings.showwarning, set()
 
     def show(message: Any, category: type[Warning], *place: Any) -> None:
         if issubclass(category, DataWarning):
-            notes.say(str(message), "Note:", "bold yellow")
+            if str(message) not in said:  # once, however often the same data are worked on
+                notes.say(str(message), "Note:", "bold yellow")
+            said.add(str(message))
         else:
             shown(message, category, *place)
 

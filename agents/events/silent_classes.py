@@ -28,7 +28,7 @@ def keep_silent(policy: Policy, task: TuningTask) -> Policy:
 
 def without_score(task: TuningTask) -> torch.Tensor:
     """Returns the classes without a score on the task's clips, since they have no references there, bool ``[class]``."""
-    return task.metric.score(floating(task.table.totals())).isnan().all(0).cpu()
+    return task.metric.score(floating(task.summed.totals())).isnan().all(0).cpu()
 
 
 class SavedSilentClasses(Saved):

@@ -39,12 +39,12 @@ class GridSearch(Agent):
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Returns the best candidate of each class, or of all classes together."""
-        table, space = task.table, task.stack.space
+        table, space, evaluations = task.summed, task.stack.space, task.stack.space.n_candidates * task.scores.n_clips
         smoothing = self.smoothing if self.selection == "smoothed" else 0.0
         if self.scope == "global":
             values = space.values[table.best_global(task.objective, smoothing)].expand(table.n_classes, -1)
-            return constant_fit(task, values, space.n_candidates * table.n_clips)
+            return constant_fit(task, values, evaluations)
         if not smoothing:
             return fit_best_constants(task)
         best = table.best_per_class(task.objective, smoothing)
-        return constant_fit(task, space.values[best.cpu()], space.n_candidates * table.n_clips)
+        return constant_fit(task, space.values[best.cpu()], evaluations)

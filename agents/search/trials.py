@@ -31,7 +31,7 @@ class Trials:
         self.task, self._metric = task, task.metric
         self.average: Average = average
         self.sizes = torch.tensor(task.action_sizes(per_class=False))
-        self._totals = floating({name: column.cpu() for name, column in task.table.totals().items()})
+        self._totals = floating({name: column.cpu() for name, column in task.summed.totals().items()})
         self._classes = torch.arange(task.scores.n_classes)
         terms = task.objective.class_terms(self._metric, self._totals)
         self.separate = average == "macro" and terms is not None and not task.stack.space.shared

@@ -100,6 +100,28 @@ def sweep_stream(
     return CountTable({name: _join(columns.pop(0)) for name in metric.columns}, metric, stack.space)
 
 
+def sweep_totals(scores: ScoreSet, stack: Stack, metric: Metric, entries: int = 1 << 26) -> CountTable:
+    """Counts every candidate of the stack and keeps the sums over clips alone.
+
+    Args:
+        scores: the score set, with references.
+        stack: the stages with their candidates.
+        metric: what is counted.
+        entries: size of the tables of the clips that are counted together.
+
+    Returns:
+        A table as of one clip, in int64, whose totals are those of all clips.
+    """
+    step = max(1, entries // (scores.n_classes * stack.space.n_candidates))
+    total: dict[str, torch.Tensor] = {}
+    for first in range(0, scores.n_clips, step):
+        part = sweep(scores.select(range(first, min(first + step, scores.n_clips))), stack, metric)
+        for name, column in part.totals().items():
+            own = column.T[None] if part.counts[name].ndim == 3 else column
+            total[name] = total[name] + own if name in total else own
+    return CountTable(total, metric, stack.space)
+
+
 def _join(parts: list[torch.Tensor]) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

@@ -1,0 +1,62 @@
+"""Where the count table would be large, constants are found from sums over clips, and no table is made."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases import small_simulation
+from rl_postproc.agents import make_agent
+
+from rl_postproc import task as module
+from rl_postproc.counts.grid import sweep, sweep_totals
+from rl_postproc.metrics import EventBased, Macro, Metric, Tagging
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import TuningTask
+
+STACK = [{"stage": "median", "kernel": [0, 0.3]}, {"stage": "threshold", "threshold": [0.1, 0.3, 0.5, 0.7]}]
+ONE = [{"stage": "threshold", "threshold": [0.5]}]
+
+
+@pytest.mark.parametrize("stack", [STACK, ONE], ids=["grid", "one candidate"])
+@pytest.mark.parametrize("metric", [EventBased(), Tagging()], ids=lambda metric: metric.metric)
+def test_sums_over_clips_are_counted_a_few_clips_at_a_time(stack: list, metric: Metric) -> None:
+    scores, built = small_simulation(13, 3, short=0.4), Stack.from_config(stack)
+    whole, summed = sweep(scores, built, metric), sweep_totals(scores, built, metric, entries=100)
+    assert summed.n_clips == 1
+    for name, column in whole.totals().items():
+        assert torch.equal(summed.totals()[name], column)
+        assert summed.counts[name].ndim == whole.counts[name].ndim
+    assert torch.equal(summed.best_per_class(Macro()), whole.best_per_class(Macro()))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"agent": "grid_search"},
+        {"agent": "grid_search", "scope": "global"},
+        {"agent": "grid_search", "selection": "smoothed"},
+        {"agent": "random_search", "trials": 20},
+        {"agent": "coordinate_ascent", "trials": 20},
+        {"agent": "tuned"},
+    ],
+    ids=str,
+)
+def test_searches_for_constants_need_no_table(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = small_simulation(13, 3, short=0.4)
+    expected = make_agent(settings).fit(TuningTask.build(scores, STACK), 0)
+    monkeypatch.setattr(module, "LARGE_TABLE", 100)
+    monkeypatch.setattr(module, "sweep", lambda *_: pytest.fail("a whole table is counted"))
+    task = TuningTask.build(scores, STACK)
+    assert task.has_large_table
+    found = make_agent(settings).fit(task, 0)
+    assert torch.equal(found.post_processor.choose(scores), expected.post_processor.choose(scores))
+    assert found.evaluations == expected.evaluations
+
+
+def test_the_linearisation_is_that_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = small_simulation(13, 3)
+    expected = TuningTask.build(scores, STACK).linearisation
+    monkeypatch.setattr(module, "LARGE_TABLE", 100)
+    found = TuningTask.build(scores, STACK).linearisation
+    assert torch.equal(found.scale, expected.scale)
+    assert torch.equal(found.slope, expected.slope)
