@@ -16,7 +16,7 @@ from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features, feature_names
-from rl_postproc.candidates.pool import PoolBounds, tell_left_out
+from rl_postproc.candidates.pool import MOST_PER_MINUTE, MOST_VOTES, PoolBounds, tell_left_out
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes
@@ -72,8 +72,8 @@ class EventPolicy(Policy):
 class SavedBounds(Saved):
     """The bounds of the decoded events."""
 
-    least_votes: Annotated[int, Field(ge=1)]
-    most_per_minute: Annotated[float, Field(gt=0)]
+    least_votes: Annotated[int, Field(ge=1, le=MOST_VOTES)]
+    most_per_minute: Annotated[float, Field(gt=0, le=MOST_PER_MINUTE)]
 
 
 class SavedEventAdditive(Saved):

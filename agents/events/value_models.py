@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 
-from rl_postproc.candidates.pool import PoolBounds
+from rl_postproc.candidates.pool import MOST_PER_MINUTE, MOST_VOTES, PoolBounds
 from rl_postproc.task import TuningTask
 
 from ..parts import ResumableAgent, Tensors
@@ -39,10 +39,14 @@ class ValueSettings(ResumableAgent, ABC):
     most_per_minute: float = Field(
         default=PoolBounds.most_per_minute,
         gt=0,
+        le=MOST_PER_MINUTE,
         description="events of a minute of a clip and class that are judged; of more, those that most candidates decode",
     )
     least_votes: int = Field(
-        default=PoolBounds.least_votes, ge=1, description="candidates that must decode an event for it to be judged"
+        default=PoolBounds.least_votes,
+        ge=1,
+        le=MOST_VOTES,
+        description="candidates that must decode an event for it to be judged",
     )
 
     @property

@@ -12,6 +12,8 @@ from rl_postproc.utils.errors import warn
 LEFT_OUT_VALUE = -0.5
 """What an event counts that nobody judges, in a sum of values over the events of a candidate: as a wrong one does where F1 is
 50 %. Counted as nothing, candidates of very many events would seem as good as silence."""
+MOST_VOTES, MOST_PER_MINUTE = 10_000_000, 1e9
+"""Greatest bounds, beyond any stack and any clip."""
 _SHORTEST = 10.0
 """Seconds that a shorter clip counts as, where events per minute are bounded."""
 
@@ -36,7 +38,8 @@ class PoolBounds:
         Raises:
             ValueError: these are no bounds.
         """
-        if not (isinstance(self.least_votes, int) and self.least_votes >= 1 and self.most_per_minute > 0):
+        votes = isinstance(self.least_votes, int) and 1 <= self.least_votes <= MOST_VOTES
+        if not (votes and 0 < self.most_per_minute <= MOST_PER_MINUTE):
             raise ValueError(
                 f"events cannot be bounded by {self.least_votes!r} votes and {self.most_per_minute!r} a minute"
             )

@@ -12,11 +12,16 @@ _MOST_LEVELS = 64
 """Levels of lists and mappings within each other that any file of ours may have."""
 
 
+_MOST_VALUES = 1_000_000
+"""Values that a YAML text may stand for, those behind references counted wherever they are referred to."""
+
+
 def parse_yaml(text: str) -> Any:
     """Returns the values of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is not YAML, has a number or date that cannot be, or lists within lists without an end.
+        yaml.YAMLError: it is not YAML, has a number or date that cannot be, lists within lists without an end, or
+            references to references that stand for more values than any file of ours has.
     """
     try:
         value = yaml.safe_load(text)
@@ -24,6 +29,8 @@ def parse_yaml(text: str) -> Any:
         raise yaml.YAMLError(_reason(error)) from error
     if _is_nested_too_deeply(value):
         raise yaml.YAMLError(_reason(RecursionError()))
+    if _n_values(value, {}) > _MOST_VALUES:
+        raise yaml.YAMLError(f"its references stand for more than {_MOST_VALUES} values")
     return value
 
 
@@ -59,6 +66,16 @@ def _is_nested_too_deeply(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def _n_values(value: Any, known: dict[int, int]) -> int:
+    """Returns how many values there are, written out; ``known`` keeps the numbers of lists and mappings by their ids."""
+    if not isinstance(value, list | dict):
+        return 1
+    if id(value) not in known:
+        items = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_n_values(item, known) for item in items)
+    return known[id(value)]
 
 
 def _containers(items: Iterable[Any]) -> list[Any]:

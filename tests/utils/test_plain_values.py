@@ -40,6 +40,17 @@ def test_json_that_cannot_be_is_a_value_error(text: str, tmp_path: Path) -> None
 def test_what_is_shared_or_deep_enough_is_read() -> None:
     assert parse_yaml("a: &a [1]\nb: [*a, *a]\nc: *a") == {"a": [1], "b": [[1], [1]], "c": [1]}
     assert parse_json(DEEP_ENOUGH) == parse_yaml(DEEP_ENOUGH)
-    # Each line refers twice to the one before it: looked through by lists, not by their exponential contents.
-    lines = ["a0: &a0 [x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40))]
-    assert len(parse_yaml("\n".join(lines))) == 40
+    # Each line refers twice to the one before it.
+    lines = ["a0: &a0 [x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 15))]
+    assert len(parse_yaml("\n".join(lines))) == 15
+
+
+def test_references_to_references_are_counted_as_what_they_stand_for() -> None:
+    def tower(levels: int) -> str:
+        rows = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
+        rows += [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 10)}]" for i in range(1, levels)]
+        return "\n".join(rows)
+
+    assert len(parse_yaml(tower(4))["l3"]) == 10  # ten thousand values
+    with pytest.raises(yaml.YAMLError, match=r"references stand for more than 1000000 values"):
+        parse_yaml(tower(9))  # a thousand million
