@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import HORIZONTALS
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
@@ -32,15 +33,15 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
         title: heading.
     """
     rows, score = results["rows"], results["score"]
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=HORIZONTALS)  # nine columns, within 120 characters
     gains = {entry["agent"]: entry["gain"] for entry in results.get("agents", ()) if "gain" in entry}
     over = next((gain["over"] for gain in gains.values()), "baseline")
     for name in (
         "agent",
-        f"held-out macro {score_label(score)}",
-        f"gain over {over} (95 %)",
-        *(f"macro {rate}" for rate in _rates(rows, score)),
-        f"micro {score_label(score)}",
+        f"held-out\nmacro {score_label(score)}",
+        f"gain over {over}\n(95 %)",
+        *(f"macro\n{rate}" for rate in _rates(rows, score)),
+        f"micro\n{score_label(score)}",
         "training",
         "seconds",
         "evaluations",
