@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -182,6 +183,17 @@ class TuningTask:
     def event_features(self) -> torch.Tensor:
         """Features of the decoded events, sampled on the frame grid of the scores, float32 ``[event, feature]``."""
         return event_features(self.scores, self.decoded, FeatureGrid(self.scores.hop))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of scores, references, stack, metric and objective, by which finished work is recognised."""
+        scores, references = self.scores, self.scores.require_references()
+        rules = (self.stack.to_config(), self.metric.model_dump_json(), self.objective.model_dump_json())
+        digest = hashlib.sha256(repr((*rules, scores.clip_ids, scores.classes)).encode())
+        events = (references.clip, references.label, references.onset, references.offset)
+        for tensor in (scores.scores, scores.n_frames, scores.edges, scores.durations, *events):
+            digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def device(self) -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from pathlib import Path
 
@@ -11,21 +10,8 @@ import yaml
 
 from rl_postproc.config import TaskConfig
 from rl_postproc.data.report import DataReport
-from rl_postproc.data.scores import ScoreSet
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.files import write_json, write_text
-
-
-def fingerprint(config: TaskConfig, scores: ScoreSet) -> str:
-    """Returns a digest of the data, the stack, the metric and the objective, by which finished work is recognised."""
-    digest = hashlib.sha256()
-    rules = (config.stack, config.metric.model_dump_json(), config.objective.model_dump_json())
-    digest.update(repr((*rules, scores.clip_ids, scores.classes)).encode())
-    references = scores.require_references()
-    for tensor in (scores.scores, scores.n_frames, scores.edges, scores.durations, references.onset, references.offset):
-        digest.update(tensor.cpu().numpy().tobytes())
-    digest.update(torch.stack([references.clip, references.label]).cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def write_data(out: Path, report: DataReport, evaluation: DataReport | None = None) -> None:

@@ -28,7 +28,7 @@ from .config import BenchmarkConfig, named_agents
 from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
 from .outcome import WRITTEN, intervals, pool_folds, write_results
-from .provenance import fingerprint, save_provenance, write_data
+from .provenance import save_provenance, write_data
 
 BenchmarkProgress = Callable[[str, float, dict[str, float]], None]
 """Called with what is being done, the fraction of it, and the newest figures: counts as int, shares of one as float."""
@@ -44,7 +44,6 @@ class Plan:
         judged: the clips that agents are scored on, often the same.
         fold: fold of each of them, int64 ``[clip]``.
         n_folds: number of folds.
-        stamp: digest of data, stack, metric and objective.
         out: run folder.
         fresh: whether folds that other code has made are run anew.
         watch: takes progress.
@@ -55,10 +54,14 @@ class Plan:
     judged: TuningTask
     fold: torch.Tensor
     n_folds: int
-    stamp: str
     out: Path
     fresh: bool
     watch: BenchmarkProgress
+
+    @property
+    def stamp(self) -> str:
+        """Digest of data, stack, metric and objective."""
+        return self.task.fingerprint + ("" if self.judged is self.task else self.judged.fingerprint)
 
 
 @dataclass
@@ -147,7 +150,6 @@ def _plan(
 ) -> Plan:
     """Deals the clips into folds, and counts all candidates where the table is small."""
     scores = task.scores
-    stamp = fingerprint(config, scores) + ("" if evaluation is None else fingerprint(config, evaluation))
     if not task.has_large_table:
         # Ahead of all agents, so that the first to need it is not charged for it.
         watch("counting all candidates", 0.0, {})
@@ -157,7 +159,7 @@ def _plan(
     if evaluation is not None:
         judged = TuningTask.of_config(config, with_classes(evaluation, scores.classes))
         n_folds, fold = 1, torch.zeros(evaluation.n_clips, dtype=torch.int64)
-    return Plan(config, task, judged, fold, n_folds, stamp, out, fresh, watch)
+    return Plan(config, task, judged, fold, n_folds, out, fresh, watch)
 
 
 def _fitting_agents(agents: dict[str, Agent], task: TuningTask, skipped: Skipped) -> dict[str, Agent]:

@@ -267,10 +267,7 @@ class PPOAgent(Agent):
         """Returns the checkpoint file of a member, and the key by which its run is recognised."""
         if folder is None:
             return None
-        data = (task.scores.clip_ids, task.stack.to_config(), task.metric.model_dump_json())
-        counts = {name: int(column.sum(dtype=torch.int64)) for name, column in task.table.counts.items()}
-        sums = (float(task.scores.scores.double().sum()), counts)
-        text = repr((self.model_dump_json(), seed, member, limit, data, sums))
+        text = repr((self.model_dump_json(), seed, member, limit, task.fingerprint))
         which = member if limit is None else f"refit_{member}"
         return folder / f"checkpoint_{which}.safetensors", hashlib.sha256(text.encode()).hexdigest()
 
