@@ -54,7 +54,7 @@ class BenchmarkConfig(TaskConfig):
 
     @model_validator(mode="after")
     def _baseline_is_there(self) -> BenchmarkConfig:
-        names = list(named_agents(self.agents))
+        names = agent_names(self.agents)
         if self.baseline not in (*names, "grid_search"):
             raise ValueError(f"the baseline '{self.baseline}' is not among the agents ({', '.join(names)})")
         return self
@@ -74,21 +74,30 @@ class BenchmarkConfig(TaskConfig):
 
 
 def named_agents(settings: list[str | dict[str, Any]]) -> dict[str, Agent]:
-    """Returns the agents by their names in the table (``name``, by default the agent's own)."""
-    found: dict[str, Agent] = {}
+    """Returns the agents by their names in the table."""
+    own = [item if isinstance(item, str) else {k: v for k, v in item.items() if k != "name"} for item in settings]
+    return dict(zip(agent_names(settings), map(make_agent, own), strict=True))
+
+
+def agent_names(settings: list[str | dict[str, Any]]) -> list[str]:
+    """Returns what each agent is called in the table: its ``name``, by default the agent's own.
+
+    Raises:
+        UserError: two are called alike, or one cannot be called so.
+    """
+    found: list[str] = []
     for item in settings:
-        own = {"agent": item} if isinstance(item, str) else dict(item)
-        name = own.pop("name", own.get("agent"))
-        if not re.fullmatch(r"[\w+-][\w .+-]*", str(name)):
+        name = str(item if isinstance(item, str) else item.get("name", item.get("agent")))
+        if not re.fullmatch(r"[\w+-][\w .+-]*", name):
             raise UserError(f"An agent cannot be called '{name}', since its results go to a folder of that name; use "
                             "letters, digits, spaces, and . _ + -.")  # fmt: skip
         if name in found:
             raise UserError(f"Two agents are called '{name}'; give one of them another 'name'.")
-        found[str(name)] = make_agent(own)
+        found.append(name)
     return found
 
 
 def choose_agents(config: BenchmarkConfig, names: list[str]) -> BenchmarkConfig:
     """Keeps the named agents of the config; a name that it lacks stands for that agent with its defaults."""
-    known = {name: item for item, name in zip(config.agents, named_agents(config.agents), strict=True)}
+    known = {name: item for item, name in zip(config.agents, agent_names(config.agents), strict=True)}
     return config.model_copy(update={"agents": [known.get(name, name) for name in names]})

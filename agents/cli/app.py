@@ -68,9 +68,9 @@ def _run() -> int:
         else:
             shown(message, category, *place)
 
-    warnings.simplefilter("always", DataWarning)
-    warnings.showwarning = show
-    with interrupts.noticed():
+    with interrupts.noticed(), warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
         try:
             # Outside its standalone mode typer returns the code of an Exit, which it makes of an interrupt too; commands
             # themselves return None.

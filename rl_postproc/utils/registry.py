@@ -54,6 +54,19 @@ class Registered(BaseModel):
         for room in cls.rooms:
             _import_room(room)
         load_installed()
+        if cls not in _known:
+            _known[cls] = cls._find()
+        return dict(_known[cls])
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Has the classes of all nouns looked for anew, since there is one more."""
+        super().__pydantic_init_subclass__(**kwargs)
+        _known.clear()
+
+    @classmethod
+    def _find(cls) -> dict[str, type[Self]]:
+        """Looks for the classes that `types` returns."""
         found: dict[str, type[Self]] = {}
         pending: list[type[Self]] = [cls]
         while pending:
@@ -96,6 +109,8 @@ class Registered(BaseModel):
 
 
 _imported: set[str] = set()
+_known: dict[type[Registered], dict[str, Any]] = {}
+"""The classes of each noun by name, until another class comes."""
 
 
 def _import_room(room: str) -> None:
