@@ -77,13 +77,17 @@ def test_every_example_uses_the_shared_network_and_settings(script):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_example_learns_more_than_grid_search(script):
+def test_the_example_learns_more_than_grid_search_and_is_applied_from_its_file(script, tmp_path):
     skip_without_libraries((ROOT / "examples" / f"{script}.py").read_text(encoding="utf-8"))
-    printed = run([f"examples/{script}.py"])
+    printed = run([f"examples/{script}.py", "--out", str(tmp_path / "run")])
     found = re.search(r"policy ([\d.]+), grid search ([\d.]+), threshold 0.5 ([\d.]+)", printed)
     assert found, printed
     policy, grid_search, half = (float(number) for number in found.groups())
     assert policy > grid_search > half
+    run(["-m", "rl_postproc", "simulate", "--out", "data", "--set", "n_clips=8", "--set", "seed=7"], tmp_path)
+    plugin = str(ROOT / "examples" / f"{SHARED}.py")
+    run(["-m", "rl_postproc", "apply", "run", "data/scores", "--out", "events.tsv", "--plugin", plugin], tmp_path)
+    assert "sim_00000" in (tmp_path / "events.tsv").read_text(encoding="utf-8")
 
 
 def test_the_throughput_table_has_a_row_for_every_route():

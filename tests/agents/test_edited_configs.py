@@ -18,6 +18,7 @@ from rl_postproc.agents.benchmark.run import run_benchmark
 from rl_postproc.config import build_config, load_config
 from rl_postproc.utils.errors import UserError
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text, ten times as fast
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
 SMALL = {
@@ -46,7 +47,7 @@ def assert_sentence(error: UserError) -> None:
 def load(values: Any, folder: Path) -> BenchmarkConfig | None:
     """Returns the config of a YAML file with these values, None where it is refused."""
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.dump(values, Dumper=DUMPER))
     try:
         config = load_config(BenchmarkConfig, path)
         assert config.build_stack().space.n_candidates > 0
@@ -66,7 +67,7 @@ def memory() -> int:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("share", [0.05, pytest.param(0.2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [0.05, pytest.param(1.0, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_an_edited_config_is_refused_in_one_sentence_or_means_something(
     path: Path, share: float, tmp_path: Path
 ) -> None:
