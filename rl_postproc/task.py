@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class TuningTask:
         table: CountTable | Callable[[], CountTable] | None = None,
         objective: Objective | None = None,
         bounds: PoolBounds | None = None,
+        grid: FeatureGrid | None = None,
     ):
         """Takes the parts.
 
@@ -56,9 +57,11 @@ class TuningTask:
             table: the count table of the three, or what makes it; counted when None.
             objective: what tuning maximises; the mean over classes of the metric's score when None.
             bounds: of the decoded events; the usual ones when None.
+            grid: where features of events are sampled; once a frame when None.
         """
         self.scores, self.stack, self.metric = scores, stack, metric
         self.objective, self.bounds = objective or Macro(), bounds or PoolBounds()
+        self.grid = grid or FeatureGrid(scores.hop)
         self._table = (lambda: sweep(scores, stack, metric)) if table is None else table
 
     @classmethod
@@ -181,8 +184,8 @@ class TuningTask:
 
     @cached_property
     def event_features(self) -> torch.Tensor:
-        """Features of the decoded events, sampled on the frame grid of the scores, float32 ``[event, feature]``."""
-        return event_features(self.scores, self.decoded, FeatureGrid(self.scores.hop))
+        """Features of the decoded events, sampled on the task's grid, float32 ``[event, feature]``."""
+        return event_features(self.scores, self.decoded, self.grid)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -206,22 +209,39 @@ class TuningTask:
 
     def select(self, clips: torch.Tensor) -> TuningTask:
         """Returns the task of the given clips (int64 indices), with its part of the table."""
-        part = self.scores.select(clips)
-        return TuningTask(part, self.stack, self.metric, lambda: self.table.select(clips), self.objective, self.bounds)
+        return self._with(lambda: self.table.select(clips), self.scores.select(clips))
 
     def to(self, device: str | torch.device) -> TuningTask:
         """Returns the task on another device, or this one where it is there already."""
         device = _device(device)
         if device == self.device:
             return self
-        scores = self.scores.to(device)
-        return TuningTask(scores, self.stack, self.metric, lambda: self.table.to(device), self.objective, self.bounds)
+        return self._with(lambda: self.table.to(device), self.scores.to(device))
 
     def bounded(self, bounds: PoolBounds) -> TuningTask:
         """Returns the task with other bounds of the decoded events, or this one where they are the same."""
         if bounds == self.bounds:
             return self
-        return TuningTask(self.scores, self.stack, self.metric, lambda: self.table, self.objective, bounds)
+        return self._with(lambda: self.table, bounds=bounds)
+
+    def on_grid(self, grid: FeatureGrid) -> TuningTask:
+        """Returns the task with features of events sampled elsewhere, or this one where it is there already."""
+        return self if grid == self.grid else self._with(lambda: self.table, grid=grid)
+
+    def of_classes(self, classes: Sequence[str]) -> TuningTask:
+        """Returns the task of some classes, whose table is counted anew."""
+        return self._with(None, self.scores.of_classes(classes))
+
+    def _with(
+        self,
+        table: Callable[[], CountTable] | None,
+        scores: ScoreSet | None = None,
+        bounds: PoolBounds | None = None,
+        grid: FeatureGrid | None = None,
+    ) -> TuningTask:
+        """Returns the task with another table and other parts."""
+        return TuningTask(self.scores if scores is None else scores, self.stack, self.metric, table, self.objective,
+                          bounds or self.bounds, grid or self.grid)  # fmt: skip
 
     def action_sizes(self, per_class: bool) -> list[int]:
         """Returns the number of values of every action component.

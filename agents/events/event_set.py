@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
 
@@ -38,7 +37,7 @@ class EventSet(ValueSettings):
         value = fit_value(task, self, seed, report, select="events", parts=parts)
         if self.fallback and value.constants_win:
             return fit_best_constants(task, curve=value.curve)
-        judge = EventAdditive(value.value_function, FeatureGrid(task.scores.hop), task.bounds)
+        judge = EventAdditive(value.value_function, task.grid, task.bounds)
         policy = EventSetPolicy(judge, without_score(task), value.lam)
         processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
         return FitResult(processor, task.stack.space.n_candidates * task.scores.n_clips, value.curve)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
 
@@ -40,7 +39,7 @@ def event_additive_fit(
     task: TuningTask, values: EventValueFunction, evaluations: int | None = None, curve: list | None = None
 ) -> FitResult:
     """Wraps event values into a fit: the argmax policy over the candidates of the task, classes without references silent."""
-    policy = keep_silent(EventAdditive(values, FeatureGrid(task.scores.hop), task.bounds), task)
+    policy = keep_silent(EventAdditive(values, task.grid, task.bounds), task)
     processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
     searched = task.stack.space.n_candidates * task.scores.n_clips
     return FitResult(processor, searched if evaluations is None else evaluations, curve or [])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 
-from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.task import TuningTask
 
@@ -32,7 +31,7 @@ def argmax_policy(actors: Sequence[Actor], base: EventValueFunction | None, task
     if learned:
         return LearnedEvents.of_actors(learned, task)
     networks = [n for a in actors if isinstance(a, EventActor) for n in a.value_function(None).networks]
-    return EventAdditive(NetworkValues(networks, base=base), FeatureGrid(task.scores.hop), task.bounds)
+    return EventAdditive(NetworkValues(networks, base=base), task.grid, task.bounds)
 
 
 def chosen_candidates(policy: Policy, on: TuningTask, base: torch.Tensor | None = None) -> torch.Tensor:

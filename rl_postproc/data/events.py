@@ -128,6 +128,14 @@ class Events:
             self.confidence[keep],
         )
 
+    def of_classes(self, classes: Sequence[str]) -> Events:
+        """Returns the events of some classes, renumbered in the order given."""
+        label = torch.tensor([classes.index(name) if name in classes else -1 for name in self.classes])
+        own = label.to(self.label.device)[self.label]
+        keep = own >= 0
+        columns = (self.clip, own, self.onset, self.offset, self.confidence)
+        return Events.from_tensors(self.clip_ids, tuple(classes), *(column[keep] for column in columns))
+
     def to(self, device: torch.device | str) -> Events:
         """Returns the same table on another device."""
         return Events(

@@ -22,3 +22,18 @@ def fold_of_clips(clip_ids: Sequence[str], n_folds: int = 5) -> torch.Tensor:
     result = torch.empty(len(clip_ids), dtype=torch.int64)
     result[torch.tensor(order)] = torch.from_numpy(fold)
     return result
+
+
+def drawn_clips(clip_ids: Sequence[str], n: int, seed: int) -> torch.Tensor:
+    """Returns the indices of ``n`` clips drawn at random, ascending, int64 ``[clip]``; fewer are among more.
+
+    Args:
+        clip_ids: names of all clips, whose order does not matter.
+        n: how many; all of them where there are fewer.
+        seed: the same seed draws the same clips.
+    """
+    import numpy as np
+
+    order = sorted(range(len(clip_ids)), key=lambda i: clip_ids[i])
+    drawn = np.random.default_rng(seed).permutation(len(clip_ids))[:n]
+    return torch.tensor(sorted(order[i] for i in drawn), dtype=torch.int64)

@@ -228,6 +228,12 @@ class ScoreSet:
             self.origin,
         )
 
+    def of_classes(self, classes: Sequence[str]) -> ScoreSet:
+        """Returns the set with some of its classes, in the order given, with their references."""
+        index = [self.classes.index(name) for name in classes]
+        references = None if self.references is None else self.references.of_classes(classes)
+        return replace(self, scores=self.scores[:, index], classes=tuple(classes), references=references)
+
     def with_origin(self, **changes: Any) -> ScoreSet:
         """Returns the same set with other attributes of its origin."""
         return replace(self, origin=replace(self.origin, **changes))
