@@ -70,6 +70,9 @@ class Agent(Registered, ABC):
     left_to_resume: ClassVar[tuple[str, ...]] = ()
     """What `fit_in` leaves in the run folder to go on from, out of `LEFT_TO_RESUME`; nothing where a fit takes seconds."""
 
+    needs_labels: ClassVar[bool] = True
+    """Whether it tunes on references; others can be asked for a post-processor on none of the clips, see `on_few`."""
+
     agent: str
 
     def check(self, task: TuningTask) -> None:
@@ -105,6 +108,14 @@ class Agent(Registered, ABC):
             resume: whether to go on from a checkpoint in the folder.
         """
         return self.fit(task, seed, report)
+
+    def on_few(self, n_clips: int) -> Agent:
+        """Returns the agent that gets so many of the task's clips, drawn by its seed, for learning curves.
+
+        Raises:
+            UserError: it learns nothing from so few.
+        """
+        return make_agent({"agent": "few_clips", "of": self.model_dump(mode="json"), "clips": n_clips})
 
 
 def make_agent(settings: str | dict[str, Any]) -> Agent:
@@ -149,3 +160,13 @@ def require_own_parameters(agent: Agent, task: TuningTask) -> None:
     if shared:
         raise UserError(f"The agent '{agent.name}' chooses for each class by itself, but the scope of '{shared[0]}' is "
                         "global; remove the scope, or use 'grid_search'.")  # fmt: skip
+
+
+def require_clips(agent: Agent, n: int, task: TuningTask) -> None:
+    """Checks that a task has as many clips as an agent is to get.
+
+    Raises:
+        UserError: it has fewer.
+    """
+    if n > task.scores.n_clips:
+        raise UserError(f"The agent '{agent.name}' is to get {n} clips of {task.scores.n_clips}; ask for fewer.")

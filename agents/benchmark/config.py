@@ -13,6 +13,7 @@ from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.seeds import MOST_SEED
 
 from ..base import Agent, make_agent
+from .learning_curve import LearningCurve
 
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
@@ -36,6 +37,9 @@ class BenchmarkConfig(TaskConfig):
     agents: list[str | dict[str, Any]] = Field(
         default_factory=lambda: ["default", "grid_search", "sgl_thresh", "ppo"], min_length=1
     )
+    learning_curve: LearningCurve | None = Field(
+        None, description="agents that run on several numbers of clips as well, and a table and a plot of them"
+    )
     evaluation: DataConfig | None = Field(
         None, description="set on which agents tuned on all of `data` are scored, in place of folds"
     )
@@ -53,20 +57,24 @@ class BenchmarkConfig(TaskConfig):
         return value
 
     @model_validator(mode="after")
+    def _checked_rows(self) -> BenchmarkConfig:
+        try:
+            named_agents(self.rows())
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
     def _baseline_is_there(self) -> BenchmarkConfig:
-        names = agent_names(self.agents)
+        names = agent_names(self.rows())
         if self.baseline not in (*names, "grid_search"):
             raise ValueError(f"the baseline '{self.baseline}' is not among the agents ({', '.join(names)})")
         return self
 
-    @field_validator("agents")
-    @classmethod
-    def _checked_agents(cls, value: list[str | dict[str, Any]]) -> list[str | dict[str, Any]]:
-        try:
-            named_agents(value)
-        except UserError as error:
-            raise ValueError(str(error)) from error
-        return value
+    def rows(self) -> list[str | dict[str, Any]]:
+        """Returns the settings of all agents, those of the learning curve after the others."""
+        points = [] if self.learning_curve is None else self.learning_curve.points()
+        return [*self.agents, *(settings for _, _, settings in points)]
 
     def load_evaluation(self) -> ScoreSet | None:
         """Reads the evaluation set, if there is one."""
@@ -99,5 +107,6 @@ def agent_names(settings: list[str | dict[str, Any]]) -> list[str]:
 
 def choose_agents(config: BenchmarkConfig, names: list[str]) -> BenchmarkConfig:
     """Keeps the named agents of the config; a name that it lacks stands for that agent with its defaults."""
-    known = {name: item for item, name in zip(config.agents, agent_names(config.agents), strict=True)}
-    return config.model_copy(update={"agents": [known.get(name, name) for name in names]})
+    rows = config.rows()
+    known = {name: item for item, name in zip(rows, agent_names(rows), strict=True)}
+    return config.model_copy(update={"agents": [known.get(name, name) for name in names], "learning_curve": None})

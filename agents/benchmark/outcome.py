@@ -15,9 +15,10 @@ from rl_postproc.formats import read_events
 from rl_postproc.metrics import Macro
 from rl_postproc.metrics.certify import evaluate
 from rl_postproc.results.bootstrap import bootstrap, compared, interval
+from rl_postproc.results.calibration import calibration
 from rl_postproc.results.examples import plot_examples
 from rl_postproc.results.figures import save
-from rl_postproc.results.plots import plot_agents, plot_classes, plot_curves
+from rl_postproc.results.plots import plot_agents, plot_calibration, plot_classes, plot_curves, plot_learning_curve
 from rl_postproc.results.tables import score_label, write_classes, write_rows
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.files import read_json, write_json
@@ -25,7 +26,7 @@ from rl_postproc.utils.files import read_json, write_json
 from .config import BenchmarkConfig
 from .folds import CONFIDENCE, COUNTS, EVENTS, RESULT
 
-PLOTS = ("agents.png", "classes.png", "curves.png", "clip.png")
+PLOTS = ("agents.png", "classes.png", "curves.png", "learning_curve.png", "calibration.png", "clip.png")
 RESULTS = ("results.json", "results.csv", "classes.csv", *PLOTS)
 WRITTEN = ("config.yaml", "versions.json", "data.json", *RESULTS)
 """The files of a finished benchmark, beside the folds."""
@@ -51,7 +52,8 @@ def pool_folds(
         tensors = load_tensors((folder / COUNTS).read_bytes())
         counts[:, fold == k] = torch.stack([tensors[name] for name in metric.columns])
     tuned = dict(zip(metric.columns, counts.sum(1), strict=True))
-    report = evaluate(scores.require_references(), read_pooled(task, folders), metric, tuned)
+    references, events = scores.require_references(), read_pooled(task, folders)
+    report = evaluate(references, events, metric, tuned)
     told = report.to_json()
     means = (f"train_macro_{metric.score_name}", f"train_micro_{metric.score_name}", "seconds", "evaluations")
     row = {
@@ -60,6 +62,8 @@ def pool_folds(
         "certified_by": report.certified_by,
         "classes": told["classes"],
     }
+    if bins := calibration(metric, references, events):
+        row["calibration"] = bins
     return row, results[0]["curve"], counts
 
 
@@ -121,6 +125,11 @@ def write_results(
     ends = {entry["agent"]: (entry["low"], entry["high"]) for entry in results["agents"]} if shown else None
     save(plot_agents(rows, f"{title}: held out", score, ends), out / "agents.png")
     save(plot_classes(rows, f"{title}: {score_label(score)} of each class, held out", score), out / "classes.png")
+    if "learning_curve" in results:
+        figure = plot_learning_curve(results["learning_curve"], f"{title}: held out", score)
+        save(figure, out / "learning_curve.png")
+    if any("calibration" in row for row in rows):
+        save(plot_calibration(rows, f"{title}: confidence of held-out events"), out / "calibration.png")
     figure = plot_curves(curves, f"{title}: learning curves, first fold", score)
     if figure.axes[0].lines:
         save(figure, out / "curves.png")

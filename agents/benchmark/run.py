@@ -117,7 +117,7 @@ def run_benchmark(
     with run_folder(out):
         refuse_others(out, {"postprocessor.json": "a post-processor of `train`"})
         remove(out, ["failures/*.txt"])
-        agents = _fitting_agents(named_agents(config.agents), task, skipped)
+        agents = _fitting_agents(named_agents(config.rows()), task, skipped)
         reports = [data_report(part) for part in (scores, evaluation) if part is not None]
         for report in reports:
             tell(report)
@@ -228,4 +228,6 @@ def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict
         results["published"] = config.published.model_dump(mode="json")
     counts = {name: found.counts for name, found in outcomes.items()}
     results["agents"], results["pairs"] = intervals(counts, plan.judged, config.baseline)
+    if config.learning_curve is not None:
+        results["learning_curve"] = config.learning_curve.results(results["agents"])
     return results

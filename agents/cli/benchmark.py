@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rl_postproc.utils.errors import unwarned
+from rl_postproc.utils.errors import UserError, unwarned
 from rl_postproc.utils.interrupts import if_interrupted
 
-from .inputs import DataOptions, benchmark_config, integers, names_in, use_threads
+from .inputs import DataOptions, benchmark_config, integers, names_in, packaged_config, use_threads
 from .options import (
     Classes,
     Durations,
@@ -40,7 +40,8 @@ def demo(
     Takes two to three minutes and needs no files. Any key of the config can be replaced, such as the number of
     clips with `--set data.simulated.n_clips=100`.
     """
-    compare(benchmark_config("demo.yaml", setting, None), out, threads)
+    if not compare(benchmark_config("demo.yaml", setting, None), out, threads):
+        raise typer.Exit(1)
 
 
 def benchmark(
@@ -72,8 +73,12 @@ def benchmark(
     On scores of your own, with the agents and the stack of the demo:
     `rl-postproc benchmark demo --scores SCORES --references REFERENCES.tsv --durations DURATIONS.tsv`
 
+    A config may hold a list of `benchmarks`, as `transfer` does: they run one after another, each in its own folder.
+
     Metric, objective and stack are the config's: `--set metric.t_collar=0.1`, `--set stack.0.kernel=[0,0.3]`.
     """
+    from ..benchmark.suite import find_suite
+
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
     extra: dict[str, Any] = {"seeds": integers(seeds, "--seeds")} if seeds is not None else {}
     if folds is not None:
@@ -81,17 +86,45 @@ def benchmark(
     data = options.section()
     if data:
         extra["data"] = data
-    loaded = benchmark_config(config, setting, plugin, extra)
-    if agents is not None:
+
+    def load(name: str) -> BenchmarkConfig:
+        loaded = benchmark_config(name, setting, plugin, extra)
+        if agents is None:
+            return loaded
         from ..benchmark.config import choose_agents
 
-        loaded = choose_agents(loaded, names_in(agents, "--agents"))
-    compare(loaded, out, threads, fresh, strict)
+        return choose_agents(loaded, names_in(agents, "--agents"))
+
+    path = packaged_config(config)
+    suite = find_suite(path)
+    if suite is None:
+        whole = compare(load(config), out, threads, fresh, strict)
+    elif data:
+        raise UserError(f"'{config}' stands for several benchmarks on data of their own "
+                        f"({', '.join(suite.benchmarks)}); give one of them to run it on yours.")  # fmt: skip
+    else:
+        names = {name: path.parent / f"{name}.yaml" for name in suite.benchmarks}
+        parts = {name: load(str(own) if own.exists() else name) for name, own in names.items()}
+        whole = True
+        for name, part in parts.items():
+            try:
+                whole &= compare(part, out / name, threads, fresh, strict)
+            except UserError as error:
+                if strict:
+                    raise
+                console.say(f"'{name}' is skipped: {error}")
+                whole = False
+    if not whole:
+        raise typer.Exit(1)
 
 
-def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = False, strict: bool = False) -> None:
-    """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh`` and ``strict``."""
-    from rl_postproc.results.tables import agents_table, code_note, intervals_note, published_table
+def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = False, strict: bool = False) -> bool:
+    """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh`` and ``strict``.
+
+    Returns:
+        Whether all agents could run.
+    """
+    from rl_postproc.results import tables
 
     from ..benchmark.outcome import RESULTS
     from ..benchmark.run import run_benchmark
@@ -109,12 +142,15 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
         how = f"scored on {results['n_evaluation_clips']} others"
     kind = "simulated clips" if results["simulated"] else "clips"
     title = f"{config.title}: {results['n_clips']} {kind}, {how}, in percent"
-    console.print(agents_table(results, title))
-    for note in filter(None, (intervals_note(results), code_note(results))):
-        console.say(note)
+    console.print(tables.agents_table(results, title))
+    for note in (tables.intervals_note(results), tables.losses_note(results), tables.code_note(results)):
+        if note:
+            console.say(note)
+    if "learning_curve" in results:
+        score = tables.score_label(results["score"])
+        console.print(tables.learning_curve_table(results, f"{config.title}: held-out macro {score} (95 %)"))
     if "published" in results:
-        console.print(published_table(results))
+        console.print(tables.published_table(results))
     written = ", ".join(name for name in RESULTS if (out / name).exists())
     console.say(f"{certificates(results['rows'])}. Results and plots are in {out}: {written}.")
-    if results["skipped"]:
-        raise typer.Exit(1)
+    return not results["skipped"]

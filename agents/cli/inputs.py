@@ -77,20 +77,30 @@ def benchmark_config(
     name: str, settings: list[str] | None, plugins: list[str] | None, extra: dict[str, Any] | None = None
 ) -> BenchmarkConfig:
     """Reads the config of a benchmark from a file, or one that comes with the package, with keys replaced."""
-    from importlib.resources import files
-
     from rl_postproc.config import build_config, read_yaml
     from rl_postproc.utils.override import override
 
     from ..benchmark.config import BenchmarkConfig
 
-    path = Path(name)
-    if not path.exists() or path.is_dir():
-        packaged = Path(str(files("rl_postproc.configs"))) / (path.name if path.suffix else f"{path.name}.yaml")
-        path = packaged if len(path.parts) == 1 and packaged.exists() else path
+    path = packaged_config(name)
     values = override({**read_yaml(path), **(extra or {})}, settings or [], BenchmarkConfig)
     base, options = path.resolve().parent, given_options(extra or {}, settings)
     return build_config(BenchmarkConfig, with_plugins(values, plugins, base), str(path), base, options)
+
+
+def packaged_config(name: str, folder: str = "") -> Path:
+    """Returns the path of a config: of the file of that name, else of the one that comes with the package.
+
+    Args:
+        name: a path, or a name with or without its suffix.
+        folder: of the packaged ones, where they have one of their own.
+    """
+    from importlib.resources import files
+
+    path = Path(name)
+    packaged = Path(str(files("rl_postproc.configs"))) / folder / (path.name if path.suffix else f"{path.name}.yaml")
+    missing = not path.exists() or path.is_dir()
+    return packaged if missing and len(path.parts) == 1 and packaged.exists() else path
 
 
 def given_options(values: dict[str, Any], settings: list[str] | None = None) -> dict[str, str]:

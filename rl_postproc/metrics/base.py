@@ -143,6 +143,15 @@ class Metric(Registered, ABC):
         assert isinstance(total, torch.Tensor)
         return total
 
+    def right(self, references: Events, estimates: Events) -> torch.Tensor | None:
+        """Returns which events are right, bool ``[event]``, by which confidences are checked; None where none is by itself.
+
+        Args:
+            references: reference events.
+            estimates: detected events over the same clips and classes.
+        """
+        return None
+
     def certify(self, references: Events, estimates: Events, counts: Counts) -> str:
         """Has an outside tool confirm counts and scores.
 

@@ -38,7 +38,7 @@ def chosen_parameters(processor: PostProcessor, task: TuningTask, events: Events
     minutes = float(task.scores.durations.sum()) / 60
     for row, n in zip(rows, events.counts().sum(0).tolist(), strict=True):
         row["events_per_minute"] = float(f"{n / minutes:.4g}")
-    return dict(zip(processor.classes, rows, strict=True))
+    return dict(zip(task.scores.classes, rows, strict=True))
 
 
 def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcessor) -> Table:
@@ -89,7 +89,7 @@ def _parameters(processor: PostProcessor, task: TuningTask) -> list[dict[str, An
     try:
         values = processor.choose(task.scores).cpu()
     except UserError:  # it chooses events
-        return [{} for _ in processor.classes]
+        return [{} for _ in task.scores.classes]
     shape = task.scores.n_clips, task.scores.n_classes, len(names)
     spread = _spread(values.expand(shape), task.table.decides().cpu(), processor)
     return [

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rl_postproc.results.calibration import pooled
 from rl_postproc.results.extent import heading, inches, most_different_classes, short
 from rl_postproc.results.figures import COLOURS, LINES
 from rl_postproc.results.tables import score_label
@@ -146,3 +147,51 @@ def _plot_score(axes: Axes, runs: Sequence[Sequence[Mapping[str, float]]], name:
     if len(points) > 1:
         axes.fill_between(steps, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
     return line
+
+
+def plot_learning_curve(curve: Mapping[str, Sequence[Mapping[str, float]]], title: str, score: str = "f1") -> Figure:
+    """Draws the held-out macro score of each agent against the number of labelled clips, with 95 % intervals.
+
+    Args:
+        curve: for each agent a mapping a point: ``clips``, and ``value``, ``low`` and ``high`` as fractions.
+        title: heading of the plot.
+        score: name of the score.
+    """
+    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_prop_cycle(color=LINES)
+    clips = sorted({int(point["clips"]) for points in curve.values() for point in points})
+    for agent, points in curve.items():
+        x = [clips.index(int(point["clips"])) for point in points]
+        value, low, high = (np.array([100 * point[name] for point in points]) for name in ("value", "low", "high"))
+        (line,) = axes.plot(x, value, marker="o", markersize=3, linewidth=1.2, label=short(agent))
+        axes.fill_between(x, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    axes.set_xticks(range(len(clips)), [str(n) for n in clips])
+    axes.set_xlabel("labelled clips")
+    axes.set_ylabel(f"macro {score_label(score)} in %")
+    axes.set_title(heading(title), loc="left")
+    figure.legend(loc="outside right center", frameon=False, fontsize=8)
+    return figure
+
+
+def plot_calibration(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Draws how many events are right against how many were expected to be, by confidence, with two standard errors.
+
+    Args:
+        rows: result rows with ``agent`` and, where events differ in confidence, ``calibration``.
+        title: heading of the plot.
+    """
+    names = list(dict.fromkeys(row["agent"] for row in rows if "calibration" in row))
+    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_prop_cycle(color=LINES)
+    axes.plot([0, 100], [0, 100], color="#888888", linewidth=0.8)
+    for name in names:
+        bins = pooled([row["calibration"] for row in rows if row["agent"] == name and "calibration" in row])
+        x, y, error = (np.array([100 * own[key] for own in bins]) for key in ("expected", "right", "error"))
+        axes.errorbar(x, y, 2 * error, marker="o", markersize=3, linewidth=1, elinewidth=0.6, label=short(name))
+    axes.set_xlabel("confidence of the events in %")
+    axes.set_ylabel("right in %")
+    axes.set_title(heading(title), loc="left")
+    figure.legend(loc="outside right center", frameon=False, fontsize=8)
+    return figure

@@ -18,6 +18,9 @@ from rich.text import Text
 from rl_postproc.metrics.certify import CertifiedScores
 from rl_postproc.utils.files import write_text
 
+_MOST_LOSSES = 5
+"""Classes named of those on which an agent loses."""
+
 
 def score_label(score: str) -> str:
     """Returns the name of a score for people, such as ``F1`` for ``f1``."""
@@ -99,6 +102,64 @@ def intervals_note(results: Mapping[str, Any]) -> str:
         else "1 comparison"
     )
     return f"Intervals: {many}, over {drawn}; what {left_out} would change is not in them."
+
+
+def losses_note(results: Mapping[str, Any], reference: str = "default") -> str:
+    """Says, an agent a line, on which classes it is worse than the defaults of the stack; empty where these did not run.
+
+    Agents on several numbers of clips are left out; ``classes.csv`` has theirs.
+
+    Args:
+        results: ``rows`` and ``score``, as for `agents_table`; where there is one, ``learning_curve``.
+        reference: the agent that the others are compared with.
+    """
+    points = {f"{name} {point['clips']}" for name, own in results.get("learning_curve", {}).items() for point in own}
+    rows, score = [row for row in results["rows"] if row["agent"] not in points], results["score"]
+    by_class = {name: _class_means(rows, name, score) for name in dict.fromkeys(row["agent"] for row in rows)}
+    if reference not in by_class:
+        return ""
+    lines = []
+    for name, own in by_class.items():
+        gains = {label: value - by_class[reference][label] for label, value in own.items()}
+        lost = sorted((gain, label) for label, gain in gains.items() if gain < 0)
+        if lost:
+            worst = ", ".join(f"{label} {100 * gain:+.1f}" for gain, label in lost[:_MOST_LOSSES])
+            more = ", …" if len(lost) > _MOST_LOSSES else ""
+            lines.append(f"'{name}' is below '{reference}' on {len(lost)} of {len(own)} classes: {worst}{more}.")
+    return "\n".join(lines)
+
+
+def _class_means(rows: Sequence[Mapping[str, Any]], agent: str, score: str) -> dict[str, float]:
+    """Returns an agent's score of each class that has one, averaged over seeds."""
+    own = [row["classes"] for row in rows if row["agent"] == agent]
+    return {
+        label: float(np.mean([classes[label][score] for classes in own]))
+        for label in own[0]
+        if own[0][label][score] is not None
+    }
+
+
+def learning_curve_table(results: Mapping[str, Any], title: str) -> Table:
+    """Returns the held-out macro score, in percent, of each agent on each number of labelled clips.
+
+    Args:
+        results: ``learning_curve``: for each agent a mapping a point, ``clips``, ``value``, ``low`` and ``high``.
+        title: heading.
+    """
+    curve = results["learning_curve"]
+    clips = sorted({point["clips"] for points in curve.values() for point in points})
+    table = Table(title=title, title_justify="left", box=HORIZONTALS)
+    table.add_column("labelled clips")
+    for agent in curve:
+        table.add_column(agent, justify="right")
+    for n in clips:
+        cells = [next((point for point in points if point["clips"] == n), None) for points in curve.values()]
+        table.add_row(str(n), *("" if cell is None else _with_interval(cell) for cell in cells))
+    return table
+
+
+def _with_interval(point: Mapping[str, float]) -> str:
+    return f"{100 * point['value']:.1f} ({100 * point['low']:.1f} to {100 * point['high']:.1f})"
 
 
 def code_note(results: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rl_postproc.metrics import EventBased
 from rl_postproc.metrics.certify import CertifiedScores, evaluate
-from rl_postproc.results.tables import agents_table, classes_table, write_classes, write_rows
+from rl_postproc.results.tables import agents_table, classes_table, losses_note, write_classes, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +76,23 @@ def test_files_have_all_averages_and_a_row_for_each_agent_seed_and_class(
     assert (last["agent"], last["seed"], last["class"]) == ("b, c", "1", report.classes[-1])
     wanted = rows[-1]["classes"][last["class"]]
     assert {name: float(last[name]) for name in wanted} == wanted
+
+
+def test_classes_on_which_agents_lose_are_named() -> None:
+    def of(agent: str, seed: int, *scores: float | None) -> dict[str, Any]:
+        return {
+            "agent": agent,
+            "seed": seed,
+            "classes": {name: {"f1": f1} for name, f1 in zip("abc", scores, strict=True)},
+        }
+
+    rows = [of("default", 0, 0.5, 0.5, None), of("better", 0, 0.6, 0.5, None), of("mixed", 0, 0.3, 0.6, None),
+            of("mixed", 1, 0.5, 0.8, None)]  # fmt: skip
+    assert losses_note({"rows": rows, "score": "f1"}) == "'mixed' is below 'default' on 1 of 2 classes: a -10.0."
+    assert losses_note({"rows": rows[1:], "score": "f1"}) == ""
+    points = {"learning_curve": {"mixed": [{"clips": 5}]}}
+    few = [{**row, "agent": "mixed 5"} if row["agent"] == "mixed" else row for row in rows]
+    assert losses_note({"rows": few, "score": "f1", **points}) == ""
+    many = {"rows": [{"agent": a, "classes": {f"k{i}": {"f1": f1 - i / 100 * f1} for i in range(9)}}
+                     for a, f1 in (("default", 1.0), ("worse", 0.5))], "score": "f1"}  # fmt: skip
+    assert losses_note(many).endswith("9 of 9 classes: k0 -50.0, k1 -49.5, k2 -49.0, k3 -48.5, k4 -48.0, ….")

@@ -26,6 +26,27 @@ def match_events(references: Events, estimates: Events, metric: CollarMetric) ->
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     n_classes = len(references.classes)
+    ref, est = _pairs(references, estimates, metric)
+    matched = torch.zeros(len(references.clip_ids), n_classes, dtype=torch.int64)
+    if len(ref):
+        edges = (np.ones(len(ref), dtype=np.int8), (ref.numpy(), est.numpy()))
+        graph = csr_array(edges, shape=(len(references), len(estimates)))
+        partner = torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column").astype(np.int64))
+        cells = (references.clip * n_classes + references.label)[partner >= 0]
+        matched.view(-1).index_add_(0, cells, torch.ones_like(cells))
+    return matched
+
+
+def events_within_collars(references: Events, estimates: Events, metric: CollarMetric) -> torch.Tensor:
+    """Returns whether each estimate lies within the collars of any reference, bool ``[event]``."""
+    found = torch.zeros(len(estimates), dtype=torch.bool)
+    found[_pairs(references, estimates, metric)[1]] = True
+    return found
+
+
+def _pairs(references: Events, estimates: Events, metric: CollarMetric) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the references and estimates of one clip and class that lie within the collars, int64 ``[pair]`` each."""
+    n_classes = len(references.classes)
     ref_cell = references.clip * n_classes + references.label
     est_cell = estimates.clip * n_classes + estimates.label
     # One time axis for all cells, far apart from one another: an estimate's references are those around its onset.
@@ -38,11 +59,4 @@ def match_events(references: Events, estimates: Events, metric: CollarMetric) ->
     collar = metric.offset_collar(references)[ref]
     hit = metric.within(references.onset[ref] - estimates.onset[est], metric.t_collar)
     hit &= metric.within(references.offset[ref] - estimates.offset[est], collar)
-    matched = torch.zeros(len(references.clip_ids), n_classes, dtype=torch.int64)
-    if bool(hit.any()):
-        edges = (np.ones(int(hit.sum()), dtype=np.int8), (ref[hit].numpy(), est[hit].numpy()))
-        graph = csr_array(edges, shape=(len(references), len(estimates)))
-        partner = torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column").astype(np.int64))
-        cells = ref_cell[partner >= 0]
-        matched.view(-1).index_add_(0, cells, torch.ones_like(cells))
-    return matched
+    return ref[hit], est[hit]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import torch
+
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import Counts
 from rl_postproc.metrics.event_based.collars import CollarMetric
-from rl_postproc.metrics.event_based.event_lists import match_events
+from rl_postproc.metrics.event_based.event_lists import events_within_collars, match_events
 from rl_postproc.metrics.event_based.prepared import PreparedEventBased
 from rl_postproc.metrics.event_based.sed_eval import certify
 
@@ -30,6 +32,10 @@ class EventBased(CollarMetric):
         """Counts any event list, overlapping events included."""
         matched = match_events(references, estimates, self)
         return {"true_positives": matched, "estimated": estimates.counts(), "reference": references.counts()}
+
+    def right(self, references: Events, estimates: Events) -> torch.Tensor:
+        """Returns which events lie within the collars of any reference."""
+        return events_within_collars(references, estimates, self)
 
     def certify(self, references: Events, estimates: Events, counts: Counts) -> str:
         """Has sed_eval count the same events."""
