@@ -64,7 +64,7 @@ class Agent(Registered, ABC):
 
     noun: ClassVar[str] = "agent"
     rooms: ClassVar[tuple[str, ...]] = tuple(
-        f"{__name__.rpartition('.')[0]}.{room}" for room in ("search", "thresholds", "events", "rl")
+        f"{__name__.rpartition('.')[0]}.{room}" for room in ("search", "thresholds", "events", "rl", "universal")
     )
 
     left_to_resume: ClassVar[tuple[str, ...]] = ()

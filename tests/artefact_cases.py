@@ -27,6 +27,11 @@ from rl_postproc.agents.events.value_models import LabelledEvents, fit_boosted
 from rl_postproc.agents.rl.frame_network import PooledEventNetwork
 from rl_postproc.agents.rl.learned_events import LearnedEvents
 from rl_postproc.agents.rl.vpg_paper import PassNetwork, PassPolicy
+from rl_postproc.agents.universal.adapted_values import AdaptedValues
+from rl_postproc.agents.universal.class_groups import ClassGroups
+from rl_postproc.agents.universal.familiarity import Description, Familiarity
+from rl_postproc.agents.universal.operating_point import OperatingPoint
+from rl_postproc.agents.universal.policy import UniversalPolicy, lasting_features, names_digest
 
 from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.pipeline import artefact
@@ -53,11 +58,14 @@ def every_kind(task: TuningTask) -> dict[str, PostProcessor]:
         network.standardise(labelled.features)
     for network in pooled:
         torch.nn.init.normal_(network.layers[-1].weight)  # pyright: ignore
+    no_class = LabelledEvents(labelled.features, torch.zeros_like(labelled.label), labelled.matches, 1)
+    blind = fit_boosted(no_class, EventValue(rounds=6, leaves=5), 0)[0]
     values: dict[str, EventValueFunction] = {
         "boosted": boosted,
         "network": NetworkValues(networks, lam),
         "mean": MeanValues([boosted, NetworkValues(networks[:1], lam)]),
         "on_values": NetworkValues(networks[:1], base=boosted),
+        "adapted": AdaptedValues(blind, 0.9, torch.tensor([0.1, -0.2, 0.0]), boosted.trees, 0.5, lam, n_features),
         "on_constants": NetworkValues(networks[:1], base=ConstantsValues(torch.tensor([2, 7, 0]))),
     }
     policies: dict[str, Policy] = {name: EventAdditive(value, grid) for name, value in values.items()}
@@ -66,12 +74,30 @@ def every_kind(task: TuningTask) -> dict[str, PostProcessor]:
         "event_set": EventSetPolicy(EventAdditive(values["mean"], grid), silent, lam),
         "silent_classes": SilentClasses(policies["boosted"], silent, task.stack.space.values[[1, 2, 3]]),
         "learned_events": LearnedEvents(pooled, scores.hop),
+        "class_groups": ClassGroups(
+            [scores.classes[::2], scores.classes[1::2]],
+            [
+                EventSetPolicy(
+                    EventAdditive(AdaptedValues(blind, 1.0, torch.zeros(k), None, 0.0, lam[:k], n_features), grid),
+                    silent[:k],
+                    lam[:k],
+                )
+                for k in (2, 1)
+            ],
+        ),
         "vpg_paper": PassPolicy(n, [0.0, 0.3], 5, dict(passes.state_dict())),
     }
     found = {name: PostProcessor(task.stack, scores.classes, policy, scores.hop) for name, policy in policies.items()}
     constants = task.stack.space.values[[4, 2, 7]]
     found["constant"] = PostProcessor.constant(task.stack, scores, constants, {"agent": "by hand", "score": 0.5})
-    return {**found, "tracks": random_tracks(task)}
+    looks = []
+    for i in range(8):  # parts of the events, as if each were a set of its own
+        looks.append(Description(len(lasting_features(grid))))
+        looks[-1].add(labelled.features[i::8][:, lasting_features(grid)], task.decoded.track[i::8])
+    universal = UniversalPolicy(
+        blind, grid, OperatingPoint(), Familiarity.of(looks), None, names_digest(scores.clip_ids)
+    )
+    return {**found, "tracks": random_tracks(task), "universal": PostProcessor(task.stack, None, universal, None)}
 
 
 def reseal(path: Path) -> None:

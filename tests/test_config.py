@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rl_postproc.agents import make_agent
 from rl_postproc.agents.benchmark.config import BenchmarkConfig, choose_agents, named_agents
+from rl_postproc.agents.benchmark.suite import find_suite
+from rl_postproc.agents.universal.make import Recipe
 
 from rl_postproc.config import TaskConfig, load_config, read_yaml
 from rl_postproc.utils.checked import build
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import read_json, whole_file, write_json
 
-CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+ALL = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+CONFIGS = [path for path in ALL if find_suite(path) is None]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,18 @@ def test_the_configs_that_come_with_the_package_are_valid_and_resolve_to_themsel
     resolved = config.model_dump(mode="json")
     again = build(BenchmarkConfig, yaml.safe_load(yaml.safe_dump(resolved)), "resolved")
     assert again.model_dump(mode="json") == resolved
+
+
+def test_the_suites_that_come_with_the_package_name_configs_beside_them() -> None:
+    suites = {path.stem: find_suite(path) for path in ALL if path not in CONFIGS}
+    assert set(suites) == {"transfer"}
+    for suite in suites.values():
+        assert suite is not None and {f"{name}.yaml" for name in suite.benchmarks} <= {path.name for path in CONFIGS}
+
+
+def test_the_recipes_that_come_with_the_package_are_valid() -> None:
+    for path in sorted((ALL[0].parent / "recipes").glob("*.yaml")):
+        assert build(Recipe, read_yaml(path), str(path)).real
 
 
 def test_the_data_variable_replaces_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

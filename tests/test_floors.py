@@ -26,6 +26,8 @@ LAZY = {
         "rl_postproc.agents.rl.sb3_policy",
         "rl_postproc.agents.rl.track_policy",
         "rl_postproc.agents.rl.vpg_paper",
+        "rl_postproc.agents.universal.class_groups",
+        "rl_postproc.agents.universal.policy",
     },
 }
 """What the core names as text, to be imported when it is asked for."""

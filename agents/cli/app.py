@@ -16,6 +16,7 @@ from .apply import apply
 from .benchmark import benchmark, demo
 from .evaluate import evaluate
 from .listing import list_names
+from .make import make
 from .output import console, notes
 from .simulate import simulate
 from .train import train
@@ -39,7 +40,7 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-for command in (demo, benchmark, train, apply, evaluate, simulate):
+for command in (demo, benchmark, train, apply, evaluate, simulate, make):
     app.command()(command)
 app.command("list")(list_names)
 

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rl_postproc.utils.errors import UserError, unwarned
+from rl_postproc.utils.errors import UserError, unwarned, warn
 
 from .inputs import DataOptions, chosen_metric, class_names, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Scores, Settings, Subset
 from .output import certificate, console, tell_data
 
 if TYPE_CHECKING:
+    from rl_postproc.data.scores import ScoreSet
     from rl_postproc.metrics import Metric
+    from rl_postproc.pipeline.postprocessor import PostProcessor
 
 
 def evaluate(
-    events: Annotated[Path, typer.Argument(help="TSV of detected events, or a run folder of `train` (with --scores).")],
+    events: Annotated[
+        Path, typer.Argument(help="TSV of detected events; or, with --scores, a run folder of `train` or `universal`.")
+    ],
     references: Annotated[Path, typer.Option(help="Table of reference events.")],
     durations: Durations = None,
     scores: Scores = None,
@@ -45,6 +49,8 @@ def evaluate(
 
     `rl-postproc evaluate events.tsv --references REFERENCES.tsv`
 
+    `rl-postproc evaluate universal --scores SCORES --references REFERENCES.tsv`
+
     A run folder is scored by the metric that it was tuned for, unless another is given. A class without references has no
     score, and its events count in the micro average alone. With --subset only the clips count that the events (or scores)
     list; without it, the references' clips, where the events may be silent.
@@ -53,11 +59,12 @@ def evaluate(
     """
     from rl_postproc.formats import read_event_pair
     from rl_postproc.metrics import certify
-    from rl_postproc.pipeline.postprocessor import PostProcessor
+    from rl_postproc.pipeline.postprocessor import PostProcessor, shipped
     from rl_postproc.results.tables import classes_table
 
     with_plugins({}, plugin, None)
     collars = {"t_collar": t_collar, "percentage_of_length": percentage_of_length}
+    events = shipped(events)
     if events.is_dir():
         from rl_postproc.data.report import data_report
         from rl_postproc.pipeline.postprocessor import with_classes
@@ -72,6 +79,7 @@ def evaluate(
         score_set.require_references()
         processor.check(score_set)
         tell_data(data_report(score_set))
+        _tell_known(processor, score_set)
         expected, found = score_set.require_references(), processor.apply(score_set)
     else:
         if scores is not None or format_option or hop is not None or format != "auto":
@@ -91,3 +99,12 @@ def _described(metric: Metric) -> str:
     """Returns a metric's name and settings, as its config has them."""
     settings = ", ".join(f"{key} {value}" for key, value in metric.model_dump(exclude={"metric"}).items())
     return f"{metric.metric} ({settings})" if settings else metric.metric
+
+
+def _tell_known(processor: PostProcessor, scores: ScoreSet) -> None:
+    """Warns where a post-processor that comes trained has learned from the clips that it is to be scored on."""
+    from ..universal.policy import UniversalPolicy
+
+    if isinstance(processor.policy, UniversalPolicy) and processor.policy.knows(scores.clip_ids):
+        warn("The trained post-processor has learned from references of clips of these names, so that its figures on them "
+             "are not held out.")  # fmt: skip

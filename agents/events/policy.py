@@ -52,21 +52,8 @@ class EventPolicy(Policy):
         return torch.cat(chosen)
 
     def decoded(self, scores: ScoreSet, stack: Stack) -> Iterator[tuple[ScoreSet, DecodedEvents]]:
-        """Yields consecutive clips with what their candidates decode, a bounded number of frames at a time.
-
-        Warns:
-            DataWarning: how many events were left out, once all clips are done.
-        """
-        kept = lost = clips_with_lost = 0
-        for clips in clips_at_a_time(scores):
-            part = scores.select(clips)
-            events = decode_candidates(part, stack, self.bounds)
-            yield part, events
-            kept += len(events)
-            if events.left_out is not None:
-                lost += int(events.left_out.events.sum())
-                clips_with_lost += events.left_out.n_clips(scores.n_classes)
-        tell_left_out(kept, lost, clips_with_lost, scores, self.bounds)
+        """Yields consecutive clips with what their candidates decode, see `decoded_parts`."""
+        yield from decoded_parts(scores, stack, self.bounds)
 
 
 class SavedBounds(Saved):
@@ -80,14 +67,13 @@ class SavedEventAdditive(Saved):
     """The value function, where features are sampled, their names, by which other versions know theirs, and the bounds."""
 
     value_function: dict[str, Any]
-    step: float
+    step: Annotated[float, Field(ge=1e-6, le=1e6)]
     reach: Annotated[int, Field(ge=0, le=1000)]
     features: list[str]
     bounds: SavedBounds
 
     def tensors(self, made: MadeFor) -> Shapes | None:
         """See `Saved.tensors`."""
-        made.same_hop(self.step)
         names = feature_names(FeatureGrid(self.step, self.reach))
         if self.features != names:
             odd = sorted(set(self.features) ^ set(names))
@@ -136,6 +122,24 @@ class EventAdditive(EventPolicy):
 def values_on(value_function: EventValueFunction, task: TuningTask) -> torch.Tensor:
     """Returns the values of a task's decoded events, float32 ``[event]``."""
     return value_function.values(task.decoded, task.event_features, task.decoded.track % task.scores.n_classes)
+
+
+def decoded_parts(scores: ScoreSet, stack: Stack, bounds: PoolBounds) -> Iterator[tuple[ScoreSet, DecodedEvents]]:
+    """Yields consecutive clips with what their candidates decode, a bounded number of frames at a time.
+
+    Warns:
+        DataWarning: how many events were left out, once all clips are done.
+    """
+    kept = lost = clips_with_lost = 0
+    for clips in clips_at_a_time(scores):
+        part = scores.select(clips)
+        events = decode_candidates(part, stack, bounds)
+        yield part, events
+        kept += len(events)
+        if events.left_out is not None:
+            lost += int(events.left_out.events.sum())
+            clips_with_lost += events.left_out.n_clips(scores.n_classes)
+    tell_left_out(kept, lost, clips_with_lost, scores, bounds)
 
 
 def clips_at_a_time(scores: ScoreSet) -> tuple[torch.Tensor, ...]:

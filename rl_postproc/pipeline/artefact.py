@@ -63,8 +63,8 @@ class SavedPostProcessor(Saved):
     format: str
     version: str
     about: dict[str, Any]
-    hop: Annotated[float, Field(ge=1e-6, le=1e6)]
-    classes: Annotated[list[str], Field(min_length=1)]
+    hop: Annotated[float, Field(ge=1e-6, le=1e6)] | None
+    classes: Annotated[list[str], Field(min_length=1)] | None
     stack: Annotated[list[dict[str, Any]], Field(min_length=1)]
     policy: SavedPolicy
     sha256: Digests | None
@@ -72,8 +72,8 @@ class SavedPostProcessor(Saved):
 
     @field_validator("classes")
     @classmethod
-    def _different(cls, value: list[str]) -> list[str]:
-        if len(set(value)) < len(value):
+    def _different(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and len(set(value)) < len(value):
             raise ValueError("a class stands there twice")
         return value
 

@@ -106,6 +106,8 @@ _ROOMS = (
     "rl_postproc.agents.rl.sb3_policy",
     "rl_postproc.agents.rl.track_policy",
     "rl_postproc.agents.rl.vpg_paper",
+    "rl_postproc.agents.universal.class_groups",
+    "rl_postproc.agents.universal.policy",
 )
 """Modules with policies that the core does not import, but looks into for the kind of a saved one."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,22 @@ class PostProcessor:
 
     Attributes:
         stack: the stages.
-        classes: the classes it was tuned for, in order.
+        classes: the classes it was tuned for, in order; None where it suits any.
         policy: what chooses the parameters.
-        hop: seconds per frame of the scores it was tuned on.
+        hop: seconds per frame of the scores it was tuned on; None where it suits any.
         about: how it came to be, plain JSON values.
     """
 
     def __init__(
-        self, stack: Stack, classes: tuple[str, ...], policy: Policy, hop: float, about: dict[str, Any] | None = None
+        self,
+        stack: Stack,
+        classes: tuple[str, ...] | None,
+        policy: Policy,
+        hop: float | None,
+        about: dict[str, Any] | None = None,
     ):
-        self.stack, self.classes, self.policy, self.hop, self.about = stack, tuple(classes), policy, hop, about or {}
+        self.stack, self.policy, self.hop, self.about = stack, policy, hop, about or {}
+        self.classes = None if classes is None else tuple(classes)
 
     @classmethod
     def constant(cls, stack: Stack, scores: ScoreSet, values: torch.Tensor, about: dict | None = None) -> PostProcessor:
@@ -89,7 +96,7 @@ class PostProcessor:
             UserError: it cannot be applied to them: they have other classes, or frames that its policy cannot judge.
         """
         with_classes(scores, self.classes)
-        return other_hop(scores.hop, self.hop, self.policy, self.stack)
+        return "" if self.hop is None else other_hop(scores.hop, self.hop, self.policy, self.stack)
 
     def apply(self, scores: ScoreSet) -> Events:
         """Turns scores into events.
@@ -111,7 +118,7 @@ class PostProcessor:
         fields = {
             "about": self.about,
             "hop": self.hop,
-            "classes": list(self.classes),
+            "classes": None if self.classes is None else list(self.classes),
             "stack": self.stack.to_config(),
             "policy": {"kind": self.policy.kind, **values},
         }
@@ -119,18 +126,19 @@ class PostProcessor:
 
     @classmethod
     def load(cls, path: str | Path) -> PostProcessor:
-        """Reads a post-processor from its folder or its JSON file.
+        """Reads a post-processor from its folder or its JSON file, or one that comes with the package by its name.
 
         Raises:
             UserError: the files are missing, damaged, of another version or another run, or of an unknown kind.
         """
-        path = Path(path)
+        path = shipped(Path(path))
         path = path / ARTEFACT if path.is_dir() else path
         found = read_artefact(path)
-        kind, values, classes = found.policy.kind, found.policy.values, tuple(found.classes)
+        kind, values = found.policy.kind, found.policy.values
+        classes = None if found.classes is None else tuple(found.classes)
         with checking(path):
             stack = Stack.from_config(found.stack)
-            shapes = check_policy(kind, values, MadeFor(classes, stack, found.hop))
+            shapes = check_policy(kind, values, MadeFor(classes or (), stack, found.hop))
         check_seal(path, found)
         tensors = read_tensors(path, found)
         with checking(path):
@@ -138,17 +146,23 @@ class PostProcessor:
                 check_tensors(tensors, shapes)
             policy = restore_policy(kind, values, tensors)
             if isinstance(policy, Constant):
-                policy = policy.of(classes, stack.space.names)
+                policy = policy.of(classes or (), stack.space.names)
         return cls(stack, classes, policy, found.hop, found.about)
 
 
-def with_classes(scores: ScoreSet, classes: tuple[str, ...]) -> ScoreSet:
-    """Returns the scores with exactly these classes, in this order.
+def shipped(path: Path) -> Path:
+    """Returns the folder of a post-processor that comes with the package where a bare name is that of one, else the path."""
+    own = files("rl_postproc") / "trained" / path.name
+    return Path(str(own)) if len(path.parts) == 1 and not path.exists() and own.is_dir() else path
+
+
+def with_classes(scores: ScoreSet, classes: tuple[str, ...] | None) -> ScoreSet:
+    """Returns the scores with exactly these classes, in this order, or as they are for None.
 
     Raises:
         UserError: a class is missing from the scores, or is scored but unknown to the post-processor.
     """
-    if scores.classes == classes:
+    if classes is None or scores.classes == classes:
         return scores
     missing = [name for name in classes if name not in scores.classes]
     unknown = [name for name in scores.classes if name not in classes]
@@ -156,17 +170,4 @@ def with_classes(scores: ScoreSet, classes: tuple[str, ...]) -> ScoreSet:
         which = f"lack the class '{missing[0]}'" if missing else f"have the class '{unknown[0]}', unknown to it"
         raise UserError(f"The post-processor was tuned for {len(classes)} classes, and these scores {which}; "
                         "apply it to scores of the same classes.")  # fmt: skip
-    order = [scores.classes.index(name) for name in classes]
-    references = None
-    if scores.references is not None:
-        references = Events.from_rows(scores.references.to_rows(), scores.clip_ids, classes)
-    return ScoreSet(
-        scores.scores[:, order],
-        scores.n_frames,
-        scores.edges,
-        scores.durations,
-        scores.clip_ids,
-        classes,
-        references,
-        scores.origin,
-    )
+    return scores.of_classes(classes)

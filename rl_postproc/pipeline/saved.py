@@ -49,15 +49,15 @@ class MadeFor:
     """What a saved policy was made for.
 
     Attributes:
-        classes: names of the classes.
+        classes: names of the classes; none where it suits any.
         stack: the stages.
-        hop: seconds per frame of the scores that it was tuned on.
+        hop: seconds per frame of the scores that it was tuned on; None where it suits any.
         n_features: number of features of an event, for what judges events by them.
     """
 
     classes: tuple[str, ...]
     stack: Stack
-    hop: float
+    hop: float | None
     n_features: int | None = None
 
     def with_features(self, n_features: int) -> MadeFor:
@@ -89,8 +89,10 @@ class MadeFor:
         Raises:
             ValueError: it is another.
         """
-        if abs(step - self.hop) > 1e-6 * self.hop:
-            raise ValueError(f"'step' is {step:g} s where the post-processor was tuned on frames of {self.hop:g} s")
+        if self.hop is None or abs(step - self.hop) > 1e-6 * self.hop:
+            raise ValueError(
+                f"'step' is {step:g} s where the post-processor was tuned on frames of {self.hop or 0:g} s"
+            )
 
     def parameter_values(self, rows: Sequence[Sequence[float]]) -> None:
         """Insists on values ``[class, parameter]`` within the range of each parameter's unit.

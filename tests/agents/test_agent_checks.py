@@ -57,7 +57,7 @@ def assert_refused(agent: Agent, task: TuningTask, message: str) -> None:
 
 @pytest.mark.parametrize("name", [*NAMES, *AGENTS])
 def test_what_fits_is_checked_without_any_work(name: str) -> None:
-    task = untouched()
+    task = untouched(Stack.default() if name == "universal" else STACK)
     make_agent(settings(name)).check(task)
     assert "decoded" not in task.__dict__
 

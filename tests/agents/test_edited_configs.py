@@ -14,12 +14,14 @@ import yaml
 from artefact_cases import edits
 from rl_postproc.agents.benchmark.config import BenchmarkConfig, named_agents
 from rl_postproc.agents.benchmark.run import run_benchmark
+from rl_postproc.agents.benchmark.suite import find_suite
 
 from rl_postproc.config import build_config, load_config
 from rl_postproc.utils.errors import UserError
 
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text, ten times as fast
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+CONFIGS = [path for path in sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+           if find_suite(path) is None]  # fmt: skip
 
 SMALL = {
     "title": "small",

@@ -43,5 +43,5 @@ def test_a_module_of_any_name_is_found_in_every_room(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert found.items() >= expected.items()
-    assert set(rooms) == {"search", "thresholds", "events", "rl"}
+    assert set(rooms) == {"search", "thresholds", "events", "rl", "universal"}
     assert {"default", "ppo", "event_value", "sgl_thresh"} <= set(found)
