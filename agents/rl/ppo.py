@@ -41,6 +41,9 @@ from ..events.silent_classes import keep_silent, without_score
 from ..events.value_functions import EventValueFunction
 from ..parts import Parts
 from ..run_folder import remove
+from ..universal.adapt import adapted
+from ..universal.make import GRID
+from ..universal.universal import Universal
 from .argmax_policy import argmax_policy, chosen_candidates
 from .item_buffer import LeaveOneOutBuffer
 from .item_policy import ItemPolicy
@@ -82,7 +85,10 @@ class PPOAgent(Agent):
         default="events", description="events: learned from scores; tracks: the published form; event_features: by hand"
     )
     environment: Literal["per_class", "joint"] = Field(default="per_class", description="joint: for policy tracks only")
-    start: Start = Field(default="nothing", description="where the policy event_features starts")
+    start: Start | Literal["universal"] = Field(
+        default="nothing", description="where the policy event_features starts; universal: what comes trained, adapted"
+    )
+    universal: Universal = Field(default=Universal(), description="settings of universal: for start: universal")
     value: EventValue = Field(
         default=EventValue(), description="settings of event_value: for start: value, and which events are judged"
     )
@@ -134,6 +140,8 @@ class PPOAgent(Agent):
             raise ValueError("'members' averages values of events; leave it at 1 with 'policy: tracks'")
         if self.policy == "tracks" and self.select == "events":
             raise ValueError("'select: events' needs values of events; take another policy than tracks")
+        if self.start == "universal" and self.universal.labelled_clips is not None:
+            raise ValueError("PPO learns from all clips that it is given; leave out 'labelled_clips'")
         if self.patience and not self.validation:
             raise ValueError("'patience' needs clips to watch; set 'validation' to the fraction of them, such as 0.2")
         return self
@@ -144,6 +152,8 @@ class PPOAgent(Agent):
             require_own_parameters(self, task)
         else:
             check_events(self, task)
+        if self.start == "universal":
+            self.universal.check(task)
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Trains the policy on all clips of the task, less those for validation."""
@@ -159,6 +169,8 @@ class PPOAgent(Agent):
 
     def _fit(self, task: TuningTask, seed: int, report: ProgressCallback, folder: Path | None) -> FitResult:
         whole, unseen = task.to("cpu").bounded(self.value.bounds), None
+        if self.start == "universal":
+            whole = whole.on_grid(GRID)
         task = whole
         if self.validation:
             task, unseen = set_aside(task, self.validation, seed)
@@ -194,11 +206,14 @@ class PPOAgent(Agent):
         if self.policy != "tracks":
             require_events(self, task)
         if self.policy == "event_features":
-            before = 0.5 if self.start == "value" else 0.0
+            before = 0.5 if self.start in ("value", "universal") else 0.0
             tell = share(report, 0, before)
             # One for the clips less those set aside, one for all clips: they know each other's parts from their own.
             parts = Parts.of(folder, self, task, seed).below("refit" if limits else "member")
-            initial = initial_policy(self, task, self.start, self.value, seed, tell, self.select, parts)
+            if self.start == "universal":
+                initial = self._universal(task, seed, tell, parts)
+            else:
+                initial = initial_policy(self, task, self.start, self.value, seed, tell, self.select, parts)
             if self.fallback and initial.constants_win:
                 return None, []
         base = initial.value_function if initial else None
@@ -218,6 +233,13 @@ class PPOAgent(Agent):
             policy = keep_silent(policy, task)
         processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
         return FitResult(processor, steps // task.scores.n_classes, curve), best
+
+    def _universal(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> InitialPolicy:
+        """Returns the values that come trained, adapted to the labels; those of the training clips by inner models."""
+        start = self.universal.start_on(task, (), share(report, 0, 0.5), parts)
+        found = adapted(start, task, self.universal, True, seed, share(report, 0.5, 1), parts)
+        label = task.decoded.track % task.scores.n_classes
+        return InitialPolicy(found.values, 2 * found.probability - found.lam[label], False, found.lam)
 
     def _learn(
         self,
