@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from rl_postproc.agents.universal.augment import resampled
+from rl_postproc.agents.universal.familiarity import Description, Familiarity
 
 from rl_postproc import PostProcessor, ScoreSet, evaluate
 from rl_postproc.data.events import Events
@@ -85,6 +86,21 @@ def test_what_no_detector_gives_gets_the_defaults_and_is_told(what: str, scores:
     events, told = applied(own)
     assert len(told) == 1 and "threshold 0.5" in told[0]
     assert events.to_rows() == at_half(own).to_rows()
+
+
+def test_a_set_is_strange_far_along_the_usual_directions_and_off_them() -> None:
+    one, none = torch.ones(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
+    first = torch.tensor([[1.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
+    known = Familiarity(mean=none, scale=one, within=none, directions=first, spread=one[:1], rest=one[:1])
+
+    def distance(*place: float) -> float:
+        found = Description(2)
+        found.add(torch.tensor([place] * 50), torch.arange(50))
+        return known.distance(found)
+
+    assert distance(0.0, 0.0) == 0
+    assert distance(4.0, 0.0) == pytest.approx(1) and distance(-8.0, 0.0) == pytest.approx(2)  # along it
+    assert distance(0.0, 6.0) == pytest.approx(1) and distance(2.0, -12.0) == pytest.approx(2)  # off it
 
 
 def test_few_clips_tell_nothing_of_a_detector_and_are_judged_all_the_same(scores: ScoreSet) -> None:
