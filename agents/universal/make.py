@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from rl_postproc.candidates.events import decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features, feature_names
@@ -59,6 +59,12 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
     leaves: int = Field(default=31, ge=2, description="of a tree")
     learning_rate: float = Field(default=0.05, gt=0)
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _names_detectors(self) -> Recipe:
+        if not self.real and not self.simulated.detectors:
+            raise ValueError("there is no detector to learn from; name scores under 'real', or ask for simulated ones")
+        return self
 
 
 @dataclass(frozen=True)
