@@ -107,9 +107,11 @@ def adapted(
         matches = prepared.matches(events.track, events.first, events.last)
         gain, shift = calibrate(logits, label, matches, events.track, n_classes)
         mixed = gain * logits + shift[label]
-        if task.scores.n_clips >= settings.own_values_from:
+        fold = _inner_folds(task, settings)
+        if fold is not None:
             labelled = LabelledEvents(features, label, matches, n_classes)
-            own, held_out = _own_values(task, labelled, settings.inner_folds, seed, report, parts)
+            n_folds = min(settings.inner_folds, task.scores.n_clips)
+            own, held_out = _own_values(fold, n_folds, labelled, seed, report, parts)
             share = _best_share(mixed, logit(held_out), matches, events.track)
             mixed = (1 - share) * mixed + share * logit(held_out)
     probability = mixed.sigmoid().float()
@@ -125,12 +127,20 @@ def adapted(
     return Adapted(values, probability, lam, share, start.grid)
 
 
+def _inner_folds(task: TuningTask, settings: Adapting) -> torch.Tensor | None:
+    """Returns the inner fold of each decoded event, None where too few clips have events for values of one's own."""
+    n_clips = task.scores.n_clips
+    if n_clips < settings.own_values_from:
+        return None
+    fold = fold_of_clips(task.scores.clip_ids, min(settings.inner_folds, n_clips))
+    of_event = fold[task.decoded.track // task.scores.n_classes]
+    return of_event if len(torch.unique(of_event)) > 1 else None
+
+
 def _own_values(
-    task: TuningTask, labelled: LabelledEvents, inner_folds: int, seed: int, report: ProgressCallback, parts: Parts
+    fold: torch.Tensor, n_folds: int, labelled: LabelledEvents, seed: int, report: ProgressCallback, parts: Parts
 ) -> tuple[Trees, torch.Tensor]:
     """Returns the trees of all inner folds, and P(match) of the events by those that have not seen their clip."""
-    n_folds = min(inner_folds, task.scores.n_clips)
-    fold = fold_of_clips(task.scores.clip_ids, n_folds)[task.decoded.track // task.scores.n_classes]
     models, held_out = [], torch.zeros(len(fold))
     for k in range(n_folds):
         rest = fold != k

@@ -159,7 +159,7 @@ def learning_curve_table(results: Mapping[str, Any], title: str) -> Table:
 
 
 def _with_interval(point: Mapping[str, float]) -> str:
-    return f"{100 * point['value']:.1f} ({100 * point['low']:.1f} to {100 * point['high']:.1f})"
+    return f"{100 * point['value']:.1f}\n({100 * point['low']:.1f} to {100 * point['high']:.1f})"
 
 
 def code_note(results: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from rl_postproc.agents.universal.policy import UniversalPolicy
 from rl_postproc.agents.universal.start import MadeAnew, loaded_start, made_anew
 
 from rl_postproc.config import DataConfig
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import floating
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
@@ -81,6 +82,18 @@ def test_lam_moves_from_what_scores_promise_to_what_labels_reach(
     n = task.scores.require_references().counts().sum(0)
     half = fit(shipped, task, references_for_lam=float(n[2]), **settings)
     assert float(half.lam[2]) == pytest.approx(float(few.lam[2] + many.lam[2]) / 2, abs=1e-4)
+
+
+def test_events_in_one_inner_fold_alone_give_no_values_of_their_own(shipped: UniversalPolicy, task: TuningTask) -> None:
+    five = task.scores.select(torch.arange(5))
+    silence = five.scores.clone()
+    silence[1:] = 0.0
+    references = five.require_references().select(torch.arange(5))
+    quiet = ScoreSet.build(silence, five.edges, five.clip_ids, five.classes, five.n_frames, five.durations, references)
+    found = fit(shipped, TuningTask.build(quiet))
+    assert found.share == 0 and len(found.probability) > 0
+    assert len(fit(shipped, TuningTask.build(ScoreSet.build(0 * silence, five.edges, five.clip_ids, five.classes,
+               five.n_frames, five.durations, references))).probability) == 0  # fmt: skip
 
 
 def test_classes_are_left_out_of_real_sources_alone(task: TuningTask, monkeypatch: pytest.MonkeyPatch) -> None:
