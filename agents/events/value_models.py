@@ -93,7 +93,7 @@ def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> t
         "min_data_in_leaf": 50,
         "feature_fraction": 0.5,
         "bagging_fraction": 0.7,
-        "bagging_freq": 1,
+        "bagging_freq": 1 if len(events.label) > 1 else 0,  # of a single event, LightGBM would draw none
         "lambda_l2": 5.0,
         "seed": seed,
         "deterministic": True,

@@ -28,6 +28,9 @@ from .policy import BOUNDS, UniversalPolicy
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the values fitted to the labels that are tried."""
 
+_FEWEST_EVENTS = 100
+"""Events that trees need for a split."""
+
 
 class Adapting(BaseModel):
     """How much labels change."""
@@ -128,13 +131,14 @@ def adapted(
 
 
 def _inner_folds(task: TuningTask, settings: Adapting) -> torch.Tensor | None:
-    """Returns the inner fold of each decoded event, None where too few clips have events for values of one's own."""
+    """Returns the inner fold of each decoded event, None where too few clips or events are left for values of one's own."""
     n_clips = task.scores.n_clips
     if n_clips < settings.own_values_from:
         return None
     fold = fold_of_clips(task.scores.clip_ids, min(settings.inner_folds, n_clips))
     of_event = fold[task.decoded.track // task.scores.n_classes]
-    return of_event if len(torch.unique(of_event)) > 1 else None
+    n_rest = len(of_event) - int(torch.bincount(of_event, minlength=1).max())
+    return of_event if n_rest >= _FEWEST_EVENTS else None
 
 
 def _own_values(

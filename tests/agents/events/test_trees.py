@@ -194,3 +194,11 @@ def test_trees_judge_many_events_faster_than_lightgbm() -> None:
             judge()
             seconds[name] = min(seconds.get(name, 1e9), time.process_time() - begin)
     assert seconds["trees"] < seconds["lightgbm"], seconds
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_hardly_any_events_can_be_learned_from(n: int) -> None:
+    features, label = torch.rand(n, 5), torch.zeros(n, dtype=torch.int64)
+    events = LabelledEvents(features, label, torch.ones(n, dtype=torch.bool), 1)
+    _, predict = fit_boosted(events, EventValue(rounds=3), 0)
+    assert bool((predict(features, label) > 0.5).all())

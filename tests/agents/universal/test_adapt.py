@@ -127,3 +127,14 @@ def test_classes_are_left_out_of_real_sources_alone(task: TuningTask, monkeypatc
     found = [made_anew(own, on, (), silent) for on in (task, half, task)]
     assert found[0] is found[2] and asked == [*without, (), ()]
     assert found[0].trees.leaf_value.tolist() != found[1].trees.leaf_value.tolist()
+
+
+def test_hardly_any_events_give_no_values_of_their_own(shipped: UniversalPolicy, task: TuningTask) -> None:
+    five = task.scores.select(torch.arange(5))
+    values = torch.zeros_like(five.scores)
+    values[:4, 0, 10:14] = 0.9
+    few = ScoreSet.build(
+        values, five.edges, five.clip_ids, five.classes, five.n_frames, five.durations, five.references
+    )
+    found = fit(shipped, TuningTask.build(few))
+    assert found.share == 0 and 4 <= len(found.probability) < 100
