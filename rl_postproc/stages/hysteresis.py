@@ -1,0 +1,64 @@
+"""Hysteresis: an event is sure above one threshold and lasts while scores stay above a lower one."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from rl_postproc.data.frames import Frames
+from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
+
+
+class Hysteresis(Stage):
+    """An event is a run of frames above ``offset``, one of which is above ``onset``.
+
+    With ``extent: forward`` it begins with the first frame above ``onset``, as pyannote.audio has it. Where ``offset`` is
+    above ``onset`` in a search, ``onset`` stands for both, so that the two alike are a threshold.
+
+    Source: Canny, "A computational approach to edge detection", 1986; forward: ``Binarize`` of pyannote.audio (Bredin et al.
+    2020), whose events go on where a score equals ``offset``.
+    """
+
+    stage: Literal["hysteresis"] = "hysteresis"
+    onset: Probability = Field(
+        default=Parameter.model_validate({"low": 0.05, "high": 0.95, "count": 19, "also": [1.0], "default": 0.5}),
+        description="which one of an event's scores must exceed",
+    )
+    offset: Probability = Field(
+        default=Parameter(candidates=(0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5), default=0.3),
+        description="which all of an event's scores exceed; at most the onset's",
+    )
+
+    extent: Literal["run", "forward"] = Field(
+        default="run",
+        description="forward: events begin with the first score above onset, not as early as above offset",
+    )
+
+    takes: ClassVar[Kind] = "scores"
+    gives: ClassVar[Kind] = "decisions"
+
+    @model_validator(mode="after")
+    def _offset_is_lower(self) -> Hysteresis:
+        onset, offset = self.onset, self.offset
+        for high, low in ((onset.candidates[-1], offset.candidates[0]), (onset.default, offset.default)):
+            if low > high:
+                raise ValueError(f"events cannot begin above {high:g} and end below {low:g}; give offset values of at most "
+                                 "the onset's")  # fmt: skip
+        return self
+
+    def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
+        """Finds, for each frame, whether the last one that decided began an event or ended it."""
+        onset = values["onset"].to(x.dtype)
+        offset = torch.minimum(values["offset"].to(x.dtype), onset)
+        found = _lasting(x > onset, x <= offset)
+        if self.extent == "run":
+            found = found | _lasting((x > onset).flip(0), (x <= offset).flip(0)).flip(0)
+        return found
+
+
+def _lasting(begins: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Returns for each frame whether the last one that begins or ends something began it, bool ``[frame, track]``."""
+    time = torch.arange(1, len(begins) + 1, device=begins.device)[:, None]
+    return torch.where(begins, time, 0).cummax(0).values > torch.where(ends, time, 0).cummax(0).values
