@@ -67,7 +67,7 @@ def test_the_wheel_holds_every_module_and_config_and_nothing_else(wheel: Path) -
             "rl_postproc/configs": ROOT / "configs",
         }.items()
         for path in folder.rglob("*")
-        if path.suffix in (".py", ".yaml") or path.name == "py.typed"
+        if path.suffix in (".py", ".yaml") or path.name == "py.typed" or path.parent.parent.name == "trained"
     }
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert any(name.endswith("LICENSE") for name in names)
@@ -97,6 +97,13 @@ def test_the_demo_runs_from_the_wheel(installed: Path, elsewhere: Path) -> None:
     results = json.loads((elsewhere / "run" / "results.json").read_text())
     assert [row["agent"] for row in results["rows"]] == ["default", "grid_search", "ppo"]
     assert (elsewhere / "run" / "clip.png").exists()
+
+
+def test_what_comes_trained_is_applied_from_the_wheel(installed: Path, elsewhere: Path) -> None:
+    for command in (["simulate", "--out", "data", "--set", "n_clips=4"],
+                    ["apply", "universal", "data/scores", "--out", "events.tsv"]):  # fmt: skip
+        call("-m", "rl_postproc", *command, cwd=elsewhere, path=installed)
+    assert len((elsewhere / "events.tsv").read_text().splitlines()) > 4
 
 
 def test_the_console_command_is_installed(installed: Path, elsewhere: Path) -> None:
