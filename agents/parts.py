@@ -165,8 +165,3 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
         number, what = name.split(".", 1)
         states.setdefault(int(number), {})[what] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
-
-
-def with_prefix(tensors: Tensors, prefix: str) -> Tensors:
-    """Returns the tensors whose names begin with a prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -28,6 +28,32 @@ def require_lightgbm() -> Any:
     return lightgbm
 
 
+def boosting_parameters(learning_rate: float, leaves: int, least_events: int, seed: int) -> dict[str, Any]:
+    """Returns LightGBM's parameters for P(match), with which equal events give equal trees on one thread.
+
+    Args:
+        learning_rate: of boosting.
+        leaves: of a tree.
+        least_events: in a leaf.
+        seed: of the columns and rows that each tree sees.
+    """
+    return {
+        "objective": "binary",
+        "learning_rate": learning_rate,
+        "num_leaves": leaves,
+        "min_data_in_leaf": least_events,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 5.0,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbose": -1,
+    }
+
+
 def trees_of(model: Any, n_classes: int) -> Trees:
     """Returns the trees of a binary LightGBM model whose last column is the class, its only categorical one.
 

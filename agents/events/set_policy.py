@@ -13,10 +13,9 @@ import torch
 from rl_postproc.candidates.scheduling import best_sets
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.pipeline.policy import Policy, check_inner_policy, restore_policy
+from rl_postproc.pipeline.policy import ChoosesEvents, check_inner_policy, restore_policy
 from rl_postproc.pipeline.saved import MadeFor, Price, Saved, Shapes
 from rl_postproc.pipeline.stack import Stack
-from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.tensors import decimals
 
 from .policy import EventPolicy
@@ -36,7 +35,7 @@ class SavedEventSet(Saved):
         return check_inner_policy(self.judge, made)
 
 
-class EventSetPolicy(Policy):
+class EventSetPolicy(ChoosesEvents):
     """The set of events with the highest sum of values, of all that the candidates decode.
 
     λ of each class is its one parameter: a higher one lets fewer events pass. Where values are ``2·p − λ``, an event's
@@ -49,14 +48,6 @@ class EventSetPolicy(Policy):
     def __init__(self, judge: EventPolicy, silent: torch.Tensor, lam: torch.Tensor | None = None):
         """Takes what gives events their values, the classes that stay silent, bool ``[class]``, and λ ``[class]``."""
         self.judge, self.silent, self.lam = judge, silent, lam
-
-    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
-        """Refuses: a set of events has no parameter values.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError("This post-processor chooses events, not parameter values; use apply.")
 
     def apply(self, scores: ScoreSet, stack: Stack) -> Events:
         """Returns the chosen events, a bounded number of frames at a time."""

@@ -9,7 +9,17 @@ import torch
 from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents
-from rl_postproc.pipeline.saved import Count, MadeFor, Price, Saved, Shapes, prefixed, tensors_of, weights_of
+from rl_postproc.pipeline.saved import (
+    Count,
+    MadeFor,
+    Price,
+    Saved,
+    Shapes,
+    prefixed,
+    tensors_of,
+    weights_of,
+    with_prefix,
+)
 from rl_postproc.utils.errors import UnknownNameError
 from rl_postproc.utils.tensors import decimals
 
@@ -152,8 +162,8 @@ class NetworkValues(EventValueFunction):
         networks = []
         for i in range(values["n_networks"]):
             networks.append(EventNetwork(**values["size"]))
-            networks[-1].load_state_dict(_with_prefix(tensors, f"{i}."))
-        base = values["base"] and restore_values(values["base"], _with_prefix(tensors, "base."))
+            networks[-1].load_state_dict(with_prefix(tensors, f"{i}."))
+        base = values["base"] and restore_values(values["base"], with_prefix(tensors, "base."))
         return cls(networks, None if values["lam"] is None else torch.tensor(values["lam"]), base)
 
 
@@ -199,7 +209,7 @@ class MeanValues(EventValueFunction):
     @classmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> MeanValues:
         """Restores the parts."""
-        return cls([restore_values(own, _with_prefix(tensors, f"{i}.")) for i, own in enumerate(values["parts"])])
+        return cls([restore_values(own, with_prefix(tensors, f"{i}.")) for i, own in enumerate(values["parts"])])
 
 
 class SavedConstants(Saved):
@@ -258,7 +268,3 @@ def restore_values(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> 
     """Restores a value function of any kind."""
     kinds = {kind.kind: kind for kind in EventValueFunction.__subclasses__()}
     return kinds[values["kind"]].from_state(values, tensors)
-
-
-def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

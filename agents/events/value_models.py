@@ -15,7 +15,7 @@ from rl_postproc.task import TuningTask
 
 from ..parts import ResumableAgent, Tensors
 from .checks import check_events
-from .lightgbm_trees import require_lightgbm, trees_of
+from .lightgbm_trees import boosting_parameters, require_lightgbm, trees_of
 from .network import EventNetwork
 from .trees import MOST_LEAVES, Trees
 
@@ -86,21 +86,10 @@ Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[Trees, Predict]:
     """Fits LightGBM to P(match); the class is its one categorical column, the last."""
     lightgbm = require_lightgbm()
-    parameters = {
-        "objective": "binary",
-        "learning_rate": settings.learning_rate,
-        "num_leaves": settings.leaves,
-        "min_data_in_leaf": 50,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1 if len(events.label) > 1 else 0,  # of a single event, LightGBM would draw none
-        "lambda_l2": 5.0,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": torch.get_num_threads(),
-        "verbose": -1,
-    }
+    parameters = boosting_parameters(settings.learning_rate, settings.leaves, 50, seed)
+    parameters["num_threads"] = torch.get_num_threads()
+    if len(events.label) == 1:
+        parameters["bagging_freq"] = 0  # of a single event, LightGBM would draw none
     rows = torch.cat([events.features, events.label[:, None].float()], 1).numpy()
     data = lightgbm.Dataset(rows, events.matches.numpy().astype(int), categorical_feature=[rows.shape[1] - 1])
     trees = trees_of(lightgbm.train(parameters, data, settings.rounds), events.n_classes)

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 
+from rl_postproc.pipeline.saved import with_prefix
+
 from ...envs.adapters.stable_baselines3 import SB3VecEnv
-from ..parts import load_optimiser, optimiser_tensors, read_kept, with_prefix, write_kept
+from ..parts import load_optimiser, optimiser_tensors, read_kept, write_kept
 
 
 def save_checkpoint(

@@ -36,7 +36,7 @@ from torch import nn
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.postprocessor import PostProcessor
-from rl_postproc.pipeline.saved import Count, MadeFor, Saved, Shapes, weights_of
+from rl_postproc.pipeline.saved import Count, MadeFor, Saved, Shapes, weights_of, with_prefix
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import MOST_SECONDS
 from rl_postproc.stages.sorting_networks import odd_kernel
@@ -46,7 +46,7 @@ from rl_postproc.utils.errors import UserError
 from ...envs.engine import EpisodeBatch
 from ...envs.post_processing import objective_name
 from ..base import FitResult, ProgressCallback, require_own_parameters
-from ..parts import Parts, ResumableAgent, load_optimiser, optimiser_tensors, with_prefix
+from ..parts import Parts, ResumableAgent, load_optimiser, optimiser_tensors
 
 KERNEL, THRESHOLD = "median.kernel", "threshold.threshold"
 

@@ -21,7 +21,7 @@ from ..events.trees import Trees
 from ..events.value_models import LabelledEvents, fit_boosted
 from ..parts import Parts
 from .adapted_values import AdaptedValues, logit
-from .calibration import calibrate
+from .calibration import calibrate, track_weights
 from .operating_point import Wish
 from .policy import BOUNDS, UniversalPolicy
 
@@ -103,17 +103,17 @@ def adapted(
     label = events.track % n_classes
     logits = logit(start.probabilities(features))
     gain, shift, own, share = 1.0, torch.zeros(n_classes, dtype=torch.float64), None, 0.0
-    mixed, matches = logits, None
+    mixed = logits
     if with_labels:
         prepared = task.metric.prepare(task.scores)
         assert prepared is not None
         matches = prepared.matches(events.track, events.first, events.last)
         gain, shift = calibrate(logits, label, matches, events.track, n_classes)
         mixed = gain * logits + shift[label]
-        fold = _inner_folds(task, settings)
+        n_folds = min(settings.inner_folds, task.scores.n_clips)
+        fold = _inner_folds(task, n_folds) if task.scores.n_clips >= settings.own_values_from else None
         if fold is not None:
             labelled = LabelledEvents(features, label, matches, n_classes)
-            n_folds = min(settings.inner_folds, task.scores.n_clips)
             own, held_out = _own_values(fold, n_folds, labelled, seed, report, parts)
             share = _best_share(mixed, logit(held_out), matches, events.track)
             mixed = (1 - share) * mixed + share * logit(held_out)
@@ -130,13 +130,9 @@ def adapted(
     return Adapted(values, probability, lam, share, start.grid)
 
 
-def _inner_folds(task: TuningTask, settings: Adapting) -> torch.Tensor | None:
-    """Returns the inner fold of each decoded event, None where too few clips or events are left for values of one's own."""
-    n_clips = task.scores.n_clips
-    if n_clips < settings.own_values_from:
-        return None
-    fold = fold_of_clips(task.scores.clip_ids, min(settings.inner_folds, n_clips))
-    of_event = fold[task.decoded.track // task.scores.n_classes]
+def _inner_folds(task: TuningTask, n_folds: int) -> torch.Tensor | None:
+    """Returns the inner fold of each decoded event, None where a fold leaves too few events to learn from."""
+    of_event = fold_of_clips(task.scores.clip_ids, n_folds)[task.decoded.track // task.scores.n_classes]
     n_rest = len(of_event) - int(torch.bincount(of_event, minlength=1).max())
     return of_event if n_rest >= _FEWEST_EVENTS else None
 
@@ -166,9 +162,7 @@ def _best_share(trained: torch.Tensor, own: torch.Tensor, matches: torch.Tensor,
 
     Events of one clip and class count as one together.
     """
-    _, which = torch.unique(track, return_inverse=True)
-    weight = (1.0 / torch.bincount(which).double())[which]
-    losses = []
+    weight, losses = track_weights(track), []
     for share in _SHARES:
         loss = torch.nn.functional.binary_cross_entropy_with_logits(
             (1 - share) * trained + share * own, matches.double(), weight=weight, reduction="sum"

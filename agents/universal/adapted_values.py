@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents
-from rl_postproc.pipeline.saved import Count, MadeFor, Price, Saved, Shapes, prefixed
+from rl_postproc.pipeline.saved import Count, MadeFor, Price, Saved, Shapes, prefixed, with_prefix
 
 from ..events.trees import Trees
 from ..events.value_functions import EventValueFunction
@@ -113,13 +113,7 @@ class AdaptedValues(EventValueFunction):
         Raises:
             ValueError: the arrays make no trees.
         """
-        trained = _trees(tensors, "trained.")
-        own = _trees(tensors, "own.") if values["has_own"] else None
+        trained = Trees.from_tensors(with_prefix(tensors, "trained."))
+        own = Trees.from_tensors(with_prefix(tensors, "own.")) if values["has_own"] else None
         shift, lam = torch.tensor(values["shift"]), torch.tensor(values["lam"])
         return cls(trained, float(values["gain"]), shift, own, float(values["share"]), lam, values["n_features"])
-
-
-def _trees(tensors: dict[str, torch.Tensor], prefix: str) -> Trees:
-    return Trees.from_tensors(
-        {name.removeprefix(prefix): own for name, own in tensors.items() if name.startswith(prefix)}
-    )

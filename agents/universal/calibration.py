@@ -8,6 +8,12 @@ _GAIN, _SHIFT, _CLASS_SHIFT = 0.3, 0.5, 0.5
 """Standard deviations of what labels are expected to change: the gain, the shift of all classes, and that of each."""
 
 
+def track_weights(track: torch.Tensor) -> torch.Tensor:
+    """Returns weights by which events of one clip and class, which are much alike, count as one together, ``[event]``."""
+    _, which = torch.unique(track, return_inverse=True)
+    return (1.0 / torch.bincount(which).double())[which]
+
+
 def calibrate(
     logits: torch.Tensor, label: torch.Tensor, matches: torch.Tensor, track: torch.Tensor, n_classes: int
 ) -> tuple[float, torch.Tensor]:
@@ -22,8 +28,7 @@ def calibrate(
         track: clip and class of each, int64 ``[event]``.
         n_classes: number of classes.
     """
-    _, which = torch.unique(track, return_inverse=True)
-    weight = (1.0 / torch.bincount(which).double())[which]
+    weight = track_weights(track)
     target, x = matches.double(), logits.double()
     # Gain above 1, shift of all, shift of each class.
     deviation = torch.tensor([_GAIN, _SHIFT] + [_CLASS_SHIFT] * n_classes, dtype=torch.float64)

@@ -9,10 +9,9 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.pipeline.policy import Policy, check_inner_policy, restore_policy
-from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, prefixed
+from rl_postproc.pipeline.policy import ChoosesEvents, Policy, check_inner_policy, restore_policy
+from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, prefixed, with_prefix
 from rl_postproc.pipeline.stack import Stack
-from rl_postproc.utils.errors import UserError
 
 
 class SavedGroup(Saved):
@@ -40,7 +39,7 @@ class SavedClassGroups(Saved):
         return shapes
 
 
-class ClassGroups(Policy):
+class ClassGroups(ChoosesEvents):
     """Applies to each class the policy of its group."""
 
     kind = "class_groups"
@@ -49,14 +48,6 @@ class ClassGroups(Policy):
     def __init__(self, groups: list[tuple[str, ...]], policies: list[Policy]):
         """Takes the classes of each group, and its policy."""
         self.groups, self.policies = groups, policies
-
-    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
-        """Refuses: the policies may choose events.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError("This post-processor chooses events, not parameter values; use apply.")
 
     def apply(self, scores: ScoreSet, stack: Stack) -> Events:
         """Returns the events of all groups."""
@@ -83,7 +74,6 @@ class ClassGroups(Policy):
         """Restores the policies."""
         policies = []
         for i, group in enumerate(values["groups"]):
-            inner, start = dict(group["policy"]), f"{i}."
-            own = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-            policies.append(restore_policy(inner.pop("kind"), inner, own))
+            inner = dict(group["policy"])
+            policies.append(restore_policy(inner.pop("kind"), inner, with_prefix(tensors, f"{i}.")))
         return cls([tuple(group["classes"]) for group in values["groups"]], policies)

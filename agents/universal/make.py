@@ -22,7 +22,7 @@ from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError, unwarned
 
 from ..base import ProgressCallback, silent
-from ..events.lightgbm_trees import require_lightgbm, trees_of
+from ..events.lightgbm_trees import boosting_parameters, require_lightgbm, trees_of
 from .augment import pseudo_detector
 from .familiarity import Description, Familiarity
 from .operating_point import OperatingPoint
@@ -167,21 +167,7 @@ def fit_universal(recipe: Recipe, sets: list[TrainingSet], clip_ids: Iterable[st
     lightgbm = require_lightgbm()
     features = torch.cat([own.features for own in sets])
     matches = torch.cat([own.matches for own in sets])
-    parameters = {
-        "objective": "binary",
-        "learning_rate": recipe.learning_rate,
-        "num_leaves": recipe.leaves,
-        "min_data_in_leaf": 100,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 5.0,
-        "seed": recipe.seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbose": -1,
-    }
+    parameters = boosting_parameters(recipe.learning_rate, recipe.leaves, 100, recipe.seed)
     # The class is the last column of all trees; one class for all tells nothing, so no tree asks for it.
     rows = np.concatenate([features.numpy(), np.zeros((len(features), 1), np.float32)], 1)
     data = lightgbm.Dataset(rows, matches.numpy().astype(int), free_raw_data=True)

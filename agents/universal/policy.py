@@ -17,8 +17,8 @@ from rl_postproc.candidates.scheduling import best_sets
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.clip_names import without_audio_suffix
-from rl_postproc.pipeline.policy import Policy
-from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, prefixed
+from rl_postproc.pipeline.policy import ChoosesEvents
+from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, prefixed, with_prefix
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError, warn
 
@@ -69,7 +69,7 @@ class SavedUniversal(Saved):
         return own | prefixed("trees.", Trees.shapes(1)) | prefixed("familiarity.", Familiarity.shapes())
 
 
-class UniversalPolicy(Policy):
+class UniversalPolicy(ChoosesEvents):
     """Judges events by trees that know no class and no detector, and finds its operating point on the scores themselves.
 
     Scores that look unlike all it was trained on get the defaults of the stack, which it says.
@@ -108,14 +108,6 @@ class UniversalPolicy(Policy):
     def probabilities(self, features: torch.Tensor) -> torch.Tensor:
         """Returns P(match) of events, float32 ``[event]``, from features ``[event, feature]``."""
         return self.trees.probabilities(features, torch.zeros(len(features), dtype=torch.int64))
-
-    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
-        """Refuses: a set of events has no parameter values.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError("This post-processor chooses events, not parameter values; use apply.")
 
     def apply(self, scores: ScoreSet, stack: Stack) -> Events:
         """Returns the chosen events, or those of the defaults where the scores look like nothing it knows.
@@ -194,9 +186,9 @@ class UniversalPolicy(Policy):
             ValueError: the arrays make no trees.
         """
         grid = FeatureGrid(values["step"], values["reach"])
-        trees = Trees.from_tensors(_of(tensors, "trees."))
+        trees = Trees.from_tensors(with_prefix(tensors, "trees."))
         trees.check(len(feature_names(grid)))
-        looks, point = Familiarity(**_of(tensors, "familiarity.")), OperatingPoint(**values["point"])
+        looks, point = Familiarity(**with_prefix(tensors, "familiarity.")), OperatingPoint(**values["point"])
         return cls(trees, grid, point, looks, Wish(**values["wish"]), tensors["clips"])
 
 
@@ -210,7 +202,3 @@ def names_digest(clip_ids: Iterable[str]) -> torch.Tensor:
 def lasting_features(grid: FeatureGrid) -> list[int]:
     """Returns the columns of the features that do not depend on how long clips are."""
     return [i for i, name in enumerate(feature_names(grid)) if name not in _OF_PLACE]
-
-
-def _of(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

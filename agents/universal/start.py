@@ -52,7 +52,7 @@ def class_groups(classes: tuple[str, ...], n: int) -> list[tuple[str, ...]]:
     return [classes[i :: min(n, len(classes))] for i in range(min(n, len(classes)))]
 
 
-_sets: dict[tuple[str, tuple[str, ...]], list[TrainingSet]] = {}
+_sets: dict[tuple[str, tuple[str, ...]], tuple[list[TrainingSet], list[str]]] = {}
 _starts: dict[tuple[str, tuple[str, ...], str], UniversalPolicy] = {}
 """What was made in this process, since a benchmark asks for the same again and again: the last sets, and all policies."""
 
@@ -70,10 +70,10 @@ def made_anew(
             found = list(training_sets(recipe, real, left_out, share(report, 0, 0.5)))
             if len(_sets) >= max(2, recipe.class_groups):
                 _sets.clear()
-            _sets[which, left_out] = found
-        sets = list(_sets[which, left_out])
+            _sets[which, left_out] = found, [name for scores in real for name in scores.clip_ids]
+        sets, clip_ids = list(_sets[which, left_out][0]), _sets[which, left_out][1]
         if recipe.own_clips:
             sets.append(TrainingSet.of(task.scores, without))
-        _starts[which, without, clips] = fit_universal(recipe, sets)
+        _starts[which, without, clips] = fit_universal(recipe, sets, clip_ids)
     report(1.0, {})
     return _starts[which, without, clips]

@@ -92,12 +92,12 @@ class Universal(Adapting, ResumableAgent):
         """
         if isinstance(self.start, str):
             found = loaded_start(self.start)
-            if found.knows(task.scores.clip_ids):
-                warn(f"'{self.start}' has learned from references of clips of these names, so that figures on them are not "
-                     "held out; for such, give a recipe without them as 'start'.")  # fmt: skip
-            return found
-        if (kept := parts.get("start")) is not None:
-            return UniversalPolicy.from_state(*kept)
-        found = made_anew(self.start, task, without, report)
-        parts.put("start", *found.state())
+        elif (kept := parts.get("start")) is not None:
+            found = UniversalPolicy.from_state(*kept)
+        else:
+            found = made_anew(self.start, task, without, report)
+            parts.put("start", *found.state())
+        if found.knows(task.scores.clip_ids):
+            warn("What the agent 'universal' starts from has learned from references of clips of these names, so figures "
+                 "on them are not held out; for such, give a recipe without them as 'start'.")  # fmt: skip
         return found

@@ -12,7 +12,7 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, tensors_of
 from rl_postproc.pipeline.stack import Stack
-from rl_postproc.utils.errors import UnknownNameError
+from rl_postproc.utils.errors import UnknownNameError, UserError
 from rl_postproc.utils.tensors import decimals
 
 
@@ -43,6 +43,22 @@ class Policy(ABC):
     @abstractmethod
     def from_state(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Policy:
         """Restores a policy from `state`."""
+
+
+class ChoosesEvents(Policy):
+    """A policy that chooses events in place of parameter values."""
+
+    def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
+        """Refuses: events that come of several candidates have no parameter values.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("This post-processor chooses events, not parameter values; use apply.")
+
+    @abstractmethod
+    def apply(self, scores: ScoreSet, stack: Stack) -> Events:
+        """Returns the chosen events."""
 
 
 class SavedConstant(Saved):

@@ -136,6 +136,11 @@ def weights_of(build: Callable[[], nn.Module]) -> Shapes:
         raise ValueError("its network is too large for any machine") from error
 
 
+def with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Returns the tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def prefixed(prefix: str, shapes: Shapes) -> Shapes:
     """Returns tensors under other names, as parts of something larger."""
     return {

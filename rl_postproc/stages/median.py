@@ -10,6 +10,7 @@ from pydantic import Field
 from rl_postproc.data.frames import Frames
 from rl_postproc.stages.base import Kind, Parameter, Seconds, Stage
 from rl_postproc.stages.sorting_networks import EdgeMode, median_filter, odd_kernel
+from rl_postproc.stages.track_groups import by_value
 
 
 class MedianFilter(Stage):
@@ -34,12 +35,11 @@ class MedianFilter(Stage):
 
     def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
         """Filters each track with its own kernel, grouping the tracks by kernel."""
-        chosen, group = torch.unique(values["kernel"], return_inverse=True)
-        out = x.clone()
-        for i, value in enumerate(chosen.tolist()):
-            tracks = (group == i).nonzero()[:, 0]
-            out[:, tracks] = self._filter(x[:, tracks], frames.n_frames[tracks], [odd_kernel(value, frames.hop)])[0]
-        return out
+
+        def filtered(own: torch.Tensor, n_frames: torch.Tensor, kernel: float) -> torch.Tensor:
+            return self._filter(own, n_frames, [odd_kernel(kernel, frames.hop)])[0]
+
+        return by_value(filtered, x, frames.n_frames, values["kernel"])
 
     def sweep(self, x: torch.Tensor, frames: Frames) -> torch.Tensor:
         """Filters with all kernels together, sharing the sorting."""
