@@ -8,7 +8,7 @@ Clips go through in chunks that stay within a memory budget and keep to a core's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
@@ -86,11 +86,15 @@ def sweep_stream(
                             f"but the clips before them have {', '.join(classes or ())}; make them equal.")  # fmt: skip
         classes = scores.classes
 
-        def report(clips: int, _: int, before: int = done) -> None:
-            if progress:
-                progress(before + clips, n_clips or 0)
+        n_branches, counted = len(stack.branches), []
+        for number, branch in enumerate(stack.branches):
 
-        tables.append(_count_all(scores, stack, metric, report, chunk_bytes))
+            def report(clips: int, of: int, before: int = done, number: int = number, n: int = n_branches) -> None:
+                if progress:
+                    progress(before + (number * of + clips) // n, n_clips or 0)
+
+            counted.append(_count_all(scores, branch, metric, report, chunk_bytes))
+        tables.append(tuple(map(_beside, zip(*counted, strict=True))))
         done += scores.n_clips
     if not tables:
         raise UserError("There is no score set to count; give at least one.")
@@ -120,6 +124,11 @@ def sweep_totals(scores: ScoreSet, stack: Stack, metric: Metric, entries: int = 
             own = column.T[None] if part.counts[name].ndim == 3 else column
             total[name] = total[name] + own if name in total else own
     return CountTable(total, metric, stack.space)
+
+
+def _beside(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Returns one column of several stacks' candidates, one stack after another, or as it is if no candidate changes it."""
+    return parts[0] if len(parts) == 1 or parts[0].ndim == 2 else torch.cat(list(parts), -1)
 
 
 def _join(parts: list[torch.Tensor]) -> torch.Tensor:

@@ -7,14 +7,20 @@ import torch
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import Intervals
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.stages.base import Stage
 
 
 def audible_tracks(scores: ScoreSet, stack: Stack, clips: slice) -> torch.Tensor:
     """Returns the tracks of which some score is above the lowest threshold; the others decode to nothing."""
     x = scores.scores[clips].flatten(0, 1)
-    if stack.threshold is None or not all(stage.monotone for stage in stack.filters):
+    lowest = None
+    if stack.threshold is not None:
+        lowest = float(thresholds_of(stack.threshold, x.device)[0])
+    elif stack.event_thresholds is not None and len(stack.after) == 1 and stack.after[0].sure_as_scores:
+        lowest = stack.event_thresholds[0]
+    if lowest is None or not all(stage.monotone for stage in stack.filters):
         return torch.arange(len(x), device=x.device)
-    return (x.amax(1) > _thresholds(stack, x.device)[0]).nonzero()[:, 0]
+    return (x.amax(1) > lowest).nonzero()[:, 0]
 
 
 def filtered_levels(
@@ -35,18 +41,19 @@ def filtered_levels(
     x, frames = scores.scores[clips].flatten(0, 1), scores.frames_of(clips)
     if tracks is not None and len(tracks) < len(x):
         x, frames = x[tracks], frames.select(tracks)
-    thresholds = _thresholds(stack, x.device)
+    assert stack.threshold is not None
+    thresholds = thresholds_of(stack.threshold, x.device)
     if all(stage.monotone for stage in stack.filters):
-        return stack.filter_all(_levels(x, thresholds).T.contiguous(), frames), len(thresholds)
-    return _levels(stack.filter_all(x.T.contiguous(), frames), thresholds), len(thresholds)
+        return stack.filter_all(levels_of(x, thresholds).T.contiguous(), frames), len(thresholds)
+    return levels_of(stack.filter_all(x.T.contiguous(), frames), thresholds), len(thresholds)
 
 
-def _thresholds(stack: Stack, device: torch.device) -> torch.Tensor:
-    assert stack.threshold is not None and stack.threshold.decides_at is not None
-    return torch.tensor(stack.threshold.parameters[stack.threshold.decides_at].candidates, device=device)
+def thresholds_of(stage: Stage, device: torch.device) -> torch.Tensor:
+    """Returns the candidates of a stage that decides at levels, float32 ``[threshold]``."""
+    return torch.tensor(stage.parameters[str(stage.decides_at)].candidates, device=device)
 
 
-def _levels(scores: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
+def levels_of(scores: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
     """Returns the number of thresholds strictly below each score, in the narrowest integer that holds it."""
     dtype = torch.uint8 if len(thresholds) < 256 else torch.int16
     return torch.bucketize(scores, thresholds, out_int32=True).to(dtype)

@@ -7,19 +7,30 @@ time. A stack whose first decision is not made at levels has one row for each tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from rl_postproc.counts.levels import audible_tracks, filtered_levels, narrowest, tabulate
+from rl_postproc.counts.levels import (
+    audible_tracks,
+    filtered_levels,
+    levels_of,
+    narrowest,
+    tabulate,
+    thresholds_of,
+)
 from rl_postproc.data.events import Events
+from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.metrics.base import Metric, PreparedMetric
-from rl_postproc.pipeline.stack import Stack, run_stages
-from rl_postproc.stages.base import combine
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.stages.base import Data, combine
+from rl_postproc.stages.chain import run_stages
+from rl_postproc.stages.event_tools import kept
 from rl_postproc.utils.tensors import argsort, ragged_ranges
 
 ROW_CELLS = 1 << 21
@@ -64,19 +75,22 @@ class RowCounter:
         """Takes what is counted; the fast path of the metric serves where the stack gives decisions."""
         self._scores, self._stack, self._metric, self._prepared = scores, stack, metric, prepared
         self._names = metric.columns if prepared is None else prepared.columns
-        self._values = combine([p.candidates for stage in stack.after for p in stage.parameters.values()])
+        self._values = event_settings(stack)
         self._references = scores.require_references()
         self._n_filters = stack.n_filter_settings
         threshold = stack.threshold
-        self._n_levels = 1 if threshold is None else len(threshold.parameters[str(threshold.decides_at)].candidates)
+        self._n_levels = 1 if threshold is None else len(thresholds_of(threshold, scores.device))
+        thresholds = stack.event_thresholds
+        self._event_thresholds = None if thresholds is None else torch.tensor(thresholds, device=scores.device)
+        self._n_last = 1 if thresholds is None else len(thresholds)
 
     def count(self, clips: slice) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Returns tracks int64 ``[track]``, and each column less what silence counts, ``[track, candidate]``."""
         tracks = audible_tracks(self._scores, self._stack, clips)
-        rows, n_after = self._rows(clips, tracks), len(self._values)
+        rows, n_after = self._rows(clips, tracks), len(self._values) * self._n_last
         shape = len(tracks), self._n_filters, self._n_levels + 1, n_after
         tables = [torch.zeros(shape, dtype=torch.int32, device=tracks.device) for _ in self._names]
-        for part in rows.split(max(1, ROW_CELLS // (self._scores.width * n_after))):
+        for part in rows.split(max(1, ROW_CELLS // (self._scores.width * len(self._values)))):
             for table, counts in zip(tables, self._count_rows(part, clips, tracks), strict=True):
                 table.index_put_((part.track, part.filter, part.low), counts, accumulate=True)
                 table.index_put_((part.track, part.filter, part.high), -counts, accumulate=True)
@@ -86,8 +100,8 @@ class RowCounter:
         """Finds the distinct decisions of each track and filter setting, or the filtered tracks themselves."""
         n_tracks = len(tracks)
         if self._stack.threshold is None:
-            x = self._scores.scores[clips].flatten(0, 1).T.contiguous()
-            filtered = self._stack.filter_all(x, self._scores.frames_of(clips))
+            x = self._scores.scores[clips].flatten(0, 1)[tracks].T.contiguous()
+            filtered = self._stack.filter_all(x, self._scores.frames_of(clips).select(tracks))
             source = torch.arange(self._n_filters * n_tracks, device=x.device).reshape(-1, n_tracks).T.flatten()
             zero = torch.zeros_like(source)
             values = filtered.transpose(1, 2).flatten(0, 1)
@@ -117,12 +131,10 @@ class RowCounter:
 
     def _count_tracks(self, x: torch.Tensor, track: torch.Tensor, clips: slice) -> list[torch.Tensor]:
         """Counts rows of scores or decisions ``[row, frame]``, as `_count_rows`."""
+        # Settings of the later stages one after another, each with all rows.
         n_rows, n_after = len(x), len(self._values)
-        # Candidates of the later stages one after another, each with all rows.
-        frames = self._scores.frames_of(clips).select(track.repeat(n_after))
-        values = self._values.to(x.device).repeat_interleave(n_rows, 0)
-        found = run_stages(self._stack.after, x.T.contiguous().repeat(1, n_after), frames, values)
-        if isinstance(found, torch.Tensor) and self._prepared is not None:
+        found, frames = run_settings(self._stack, x.T.contiguous(), self._scores.frames_of(clips).select(track))
+        if isinstance(found, torch.Tensor) and self._prepared is not None and self._event_thresholds is None:
             active = found.reshape(len(found), n_after, n_rows).transpose(0, 1).to(torch.uint8)
             parts = self._prepared.intervals(active, clips, track)
             counts = [tabulate(part, n_after * n_rows, 1, torch.int32)[:, 0] for part in parts]
@@ -130,24 +142,89 @@ class RowCounter:
             if isinstance(found, torch.Tensor):
                 found = TrackEvents.from_decisions(found, frames)
             counts = self._count_events(found, clips, track.repeat(n_after))
-        return [count.reshape(n_after, n_rows).T.int() for count in counts]
+        return [count.reshape(n_after, n_rows, -1).transpose(0, 1).flatten(1).int() for count in counts]
 
     def _count_events(self, found: TrackEvents, clips: slice, track: torch.Tensor) -> list[torch.Tensor]:
-        """Counts events of rows, int64 ``[row]`` a column: each row as a clip of its own, with its class's references."""
+        """Counts events of rows, int64 ``[row, event threshold]`` a column: each row as a clip of its own."""
+        levels = None
+        if self._event_thresholds is not None:
+            levels = levels_of(found.confidence, self._event_thresholds).long()
+            found, levels = kept(found, levels > 0), levels[levels > 0]
+            wanted, events = self._as_clips(found, clips, track)
+            intervals = self._metric.level_intervals(wanted, events, levels)
+            if intervals is not None:
+                return [tabulate(intervals[name], len(track), self._n_last, torch.int32) for name in self._names]
+            # Every threshold makes a row of its own.
+            owner, level = ragged_ranges(torch.zeros_like(levels), levels)
+            found, row = kept(found, owner), level * len(track) + found.track[owner]
+            order = torch.argsort(row, stable=True)
+            found = replace(kept(found, order), track=row[order], n_tracks=len(track) * self._n_last)
+            track = track.repeat(self._n_last)
+        wanted, events = self._as_clips(found, clips, track)
+        counts = self._metric.count(wanted, events)
+        silence = self._metric.count(wanted, no_events(wanted))
+        rows, label = torch.arange(len(track), device=track.device), track % self._scores.n_classes
+        return [(counts[name] - silence[name])[rows, label].reshape(self._n_last, -1).T for name in self._names]
+
+    def _as_clips(self, found: TrackEvents, clips: slice, track: torch.Tensor) -> tuple[Events, Events]:
+        """Returns references and events of rows, each row as a clip of its own with its class's references."""
         references, n_classes, n = self._references, self._scores.n_classes, len(track)
         label, own = track % n_classes, clips.start * n_classes + track
         cell = references.clip * n_classes + references.label
         first = torch.searchsorted(cell, own)
         row, index = ragged_ranges(first, torch.searchsorted(cell, own, right=True) - first)
         names, classes = tuple(map(str, range(n))), self._scores.classes
-        wanted = Events.from_tensors(names, classes, row, label[row], references.onset[index], references.offset[index])
-        found_events = Events.from_tensors(
-            names, classes, found.track, label[found.track], found.onset, found.offset, found.confidence
-        )
-        rows = torch.arange(n, device=track.device)
-        counts = self._metric.count(wanted, found_events)
-        silence = self._metric.count(wanted, no_events(wanted))
-        return [(counts[name] - silence[name])[rows, label] for name in self._names]
+        sure = torch.ones(len(row), device=row.device)
+        wanted = Events(names, classes, row, label[row], references.onset[index], references.offset[index], sure)
+        own = label[found.track]
+        return wanted, Events(names, classes, found.track, own, found.onset, found.offset, found.confidence)
+
+
+def event_settings(stack: Stack) -> torch.Tensor:
+    """Returns all combinations of the later stages' candidates, less `event_thresholds`, ``[setting, parameter]``."""
+    parameters = [p for stage in stack.after for p in stage.parameters.items()]
+    dropped = None if stack.sure is None else stack.sure.kept_above
+    return combine([p.candidates for name, p in parameters if name != dropped])
+
+
+def run_settings(stack: Stack, x: torch.Tensor, frames: Frames) -> tuple[Data, Frames]:
+    """Applies all of `event_settings` to tracks, less the `event_thresholds`.
+
+    Args:
+        stack: linear.
+        x: scores or decisions ``[frame, track]``.
+        frames: of the tracks.
+
+    Returns:
+        Decisions or events of so many tracks for each setting in turn, and their frames.
+    """
+    stages, settings, n_tracks = stack.after, event_settings(stack), x.shape[1]
+    n = len(settings)
+    repeated = frames.select(torch.arange(n_tracks, device=x.device).repeat(n))
+    values = settings.to(x.device).repeat_interleave(n_tracks, 0)
+    if stack.sure is not None:
+        names = [name for name in stack.sure.parameters if name != stack.sure.kept_above]
+        return stack.sure.sure(x.repeat(1, n), repeated, **dict(zip(names, values.unbind(1), strict=True))), repeated
+    if not stages or stages[0].takes != "scores":
+        return run_stages(stages, x.repeat(1, n), repeated, values), repeated
+    # The stage that decides may know how to try all of its own candidates at less cost than one by one.
+    first, rest = stages[0], stages[1:]
+    n_own = math.prod(len(p.candidates) for p in first.parameters.values())
+    found = first.sweep(x, frames)
+    if isinstance(found, torch.Tensor):
+        found = found.repeat_interleave(n // n_own, 0).transpose(0, 1).flatten(1)
+    elif n > n_own:
+        found = _for_each(found, n_tracks, n // n_own)
+    return run_stages(rest, found, repeated, values[:, len(first.parameters) :]), repeated
+
+
+def _for_each(events: TrackEvents, n_rows: int, n: int) -> TrackEvents:
+    """Returns events of ``[candidate, row]`` tracks, repeated as ``[candidate, repetition, row]``."""
+    candidate, row = events.track // n_rows, events.track % n_rows
+    track = ((candidate * n)[None] + torch.arange(n, device=row.device)[:, None]) * n_rows + row
+    track, order = track.flatten().sort(stable=True)
+    index = order % max(1, len(events))
+    return TrackEvents(track, events.onset[index], events.offset[index], events.confidence[index], events.n_tracks * n)
 
 
 def distinct_rows(x: torch.Tensor, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -115,7 +116,7 @@ class CountTable:
         idle = quality.isnan() | (quality == quality[:, :1]).all(1, keepdim=True)
         whole = ~idle.any(1)
         if smoothing:
-            quality[whole] = smoothed(quality[whole], self.space.sizes, smoothing)
+            quality[whole] = smoothed(quality[whole], self.space.grids, smoothing)
         quality = torch.where(idle, -self.metric.output(totals).T.double(), quality)
         group = self.space.global_group.to(quality.device)
         best, best_value = None, -torch.inf
@@ -123,7 +124,7 @@ class CountTable:
             allowed = torch.where(group == g, quality, -torch.inf)
             value = float(allowed.amax(1)[known & ~idle.all(1)].sum())
             if best is None or value > best_value:
-                best, best_value = _middle_of_best(allowed, self.space.sizes[-1]), value
+                best, best_value = _middle_of_best(allowed, self.space.grids), value
         assert best is not None
         return best
 
@@ -134,24 +135,27 @@ class CountTable:
         if bool(self.metric.score(floating(totals)).isnan().all()):
             value = -self.metric.output(totals).sum(-1).double()
         elif smoothing:
-            value = smoothed(value[None], self.space.sizes, smoothing)[0]
-        return int(_middle_of_best(value[None], self.space.sizes[-1])[0])
+            value = smoothed(value[None], self.space.grids, smoothing)[0]
+        return int(_middle_of_best(value[None], self.space.grids)[0])
 
 
-def smoothed(quality: torch.Tensor, sizes: Sequence[int], smoothing: float) -> torch.Tensor:
-    """Smooths surfaces over the grid of candidates with a Gaussian; beyond an edge the value at the edge goes on.
+def smoothed(quality: torch.Tensor, grids: Sequence[Sequence[int]], smoothing: float) -> torch.Tensor:
+    """Smooths surfaces over the grids of candidates with a Gaussian; beyond an edge the value at the edge goes on.
 
     Args:
         quality: float64 ``[row, candidate]``.
-        sizes: number of values of each parameter, whose product is the number of candidates.
+        grids: number of values along each parameter of each grid, see `ParameterSpace.grids`.
         smoothing: standard deviation along each parameter, as a fraction of the number of its values.
     """
     from scipy.ndimage import gaussian_filter
 
-    surface = quality.reshape(len(quality), *sizes).cpu().numpy()
-    found = gaussian_filter(surface, [0.0, *(smoothing * n for n in sizes)], mode="nearest")
-    # Where the surface is level, rounding errors must not decide.
-    return torch.from_numpy(found.round(12)).reshape(quality.shape).to(quality.device)
+    found = []
+    for sizes, part in zip(grids, quality.split([math.prod(sizes) for sizes in grids], 1), strict=True):
+        surface = part.reshape(len(part), *sizes).cpu().numpy()
+        surface = gaussian_filter(surface, [0.0, *(smoothing * n for n in sizes)], mode="nearest")
+        # Where the surface is level, rounding errors must not decide.
+        found.append(torch.from_numpy(surface.round(12)).reshape(part.shape).to(quality.device))
+    return torch.cat(found, 1)
 
 
 def _sum_over_clips(counts: torch.Tensor) -> torch.Tensor:
@@ -162,17 +166,25 @@ def _sum_over_clips(counts: torch.Tensor) -> torch.Tensor:
     return total
 
 
-def _middle_of_best(quality: torch.Tensor, run: int) -> torch.Tensor:
+def _middle_of_best(quality: torch.Tensor, grids: Sequence[Sequence[int]]) -> torch.Tensor:
     """Returns the index of a maximum of each row, in the middle of the longest run of maxima.
 
     Args:
         quality: ``[row, candidate]``.
-        run: number of candidates that are neighbours, the size of the last parameter.
+        grids: number of values along each parameter of each grid; neighbours differ in the last one.
     """
-    is_best = (quality == quality.amax(1, keepdim=True)).reshape(len(quality), -1, run)
-    index = torch.arange(run, device=quality.device)
-    start = torch.where(is_best, -1, index).cummax(-1).values + 1
-    end = torch.where(is_best, run, index).flip(-1).cummin(-1).values.flip(-1) - 1
-    length = torch.where(is_best, end - start + 1, 0).flatten(1)
-    first = length.argmax(1, keepdim=True)
-    return (first[:, 0] + (end - start).flatten(1).gather(1, first)[:, 0] // 2).long()
+    best = quality.amax(1, keepdim=True)
+    lengths, places, before = [], [], 0
+    for sizes, part in zip(grids, quality.split([math.prod(sizes) for sizes in grids], 1), strict=True):
+        run = sizes[-1] if sizes else 1
+        is_best = (part == best).reshape(len(part), -1, run)
+        index = torch.arange(run, device=part.device)
+        start = torch.where(is_best, -1, index).cummax(-1).values + 1
+        end = torch.where(is_best, run, index).flip(-1).cummin(-1).values.flip(-1) - 1
+        length = torch.where(is_best, end - start + 1, 0).flatten(1)
+        first = length.argmax(1, keepdim=True)
+        lengths.append(length.gather(1, first)[:, 0])
+        places.append(before + first[:, 0] + (end - start).flatten(1).gather(1, first)[:, 0] // 2)
+        before += part.shape[1]
+    longest = torch.stack(lengths).argmax(0, keepdim=True)
+    return torch.stack(places).gather(0, longest)[0].long()

@@ -152,6 +152,21 @@ class Metric(Registered, ABC):
         """
         return None
 
+    def level_intervals(
+        self, references: Events, estimates: Events, levels: torch.Tensor
+    ) -> Mapping[str, Intervals] | None:
+        """Counts events that are kept up to a level each, at every level at once; None where there is no such fast path.
+
+        Args:
+            references: reference events, of one class in each clip.
+            estimates: detected events over the same clips and classes; those of one clip never overlap.
+            levels: each is there at the levels below its own, int64 ``[event]`` of at least 1.
+
+        Returns:
+            Intervals of levels for each column that estimates change, in which ``track`` is the clip.
+        """
+        return None
+
     def certify(self, references: Events, estimates: Events, counts: Counts) -> str:
         """Has an outside tool confirm counts and scores.
 

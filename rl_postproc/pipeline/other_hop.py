@@ -48,7 +48,7 @@ def other_hop(hop: float, tuned: float, policy: Policy, stack: Stack) -> str:
 
 def _seconds(policy: Policy, stack: Stack) -> torch.Tensor:
     """Returns the lengths above 0 that the policy has set or may choose, in seconds, float32 ``[length]``."""
-    units = [type(stage).unit(name) for stage in stack.stages for name in stage.parameters]
+    units = stack.units
     timed = [i for i, unit in enumerate(units) if unit == "seconds"]
     if isinstance(policy, Constant):
         found = policy.values[:, timed].flatten()

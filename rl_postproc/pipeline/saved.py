@@ -100,7 +100,7 @@ class MadeFor:
         Raises:
             ValueError: there are more or fewer, or one lies outside.
         """
-        units = [type(stage).unit(name) for stage in self.stack.stages for name in stage.parameters]
+        units = self.stack.units
         self.per_class("values", rows)
         for name, row in zip(self.classes, rows, strict=True):
             if len(row) != len(units):

@@ -19,10 +19,13 @@ class ParameterSpace:
     Attributes:
         names: ``stage.parameter`` of each parameter; a stage that is there a second time is called ``stage_2``.
         parameters: candidate values, default and scope of each.
+        parts: of a choice of several stacks the space of each. The first parameter then is the number of the stack in use,
+            the others are those of all stacks, and the candidates those of one stack after another's.
     """
 
     names: tuple[str, ...]
     parameters: tuple[Parameter, ...]
+    parts: tuple[ParameterSpace, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -35,23 +38,39 @@ class ParameterSpace:
         return torch.tensor([p.default for p in self.parameters])
 
     @cached_property
+    def grids(self) -> tuple[tuple[int, ...], ...]:
+        """The candidates as grids that follow one another: the numbers of values along each grid's parameters."""
+        return tuple(part.sizes for part in self.parts) if self.parts else (self.sizes,)
+
+    @cached_property
     def values(self) -> torch.Tensor:
         """Parameter values of every candidate, float32 ``[candidate, parameter]``, in row-major order."""
-        return combine([p.candidates for p in self.parameters])
+        if not self.parts:
+            return combine([p.candidates for p in self.parameters])
+        found, first = [], 1
+        for number, part in enumerate(self.parts):
+            own = self.defaults.repeat(part.n_candidates, 1)
+            own[:, 0] = number
+            own[:, first : first + len(part.names)] = part.values
+            found.append(own)
+            first += len(part.names)
+        return torch.cat(found)
 
-    @property
+    @cached_property
     def n_candidates(self) -> int:
         """Number of combinations."""
-        return len(self.values)
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """How many candidates further the next value of each parameter stands."""
-        return strides_of(self.sizes)
+        return sum(math.prod(sizes) for sizes in self.grids)
 
     def candidate(self, index: torch.Tensor) -> torch.Tensor:
         """Returns the candidate of each tuple of value indices, int64 ``[..., parameter]`` → ``[...]``."""
-        return (index * torch.tensor(self.strides, device=index.device)).sum(-1)
+        if not self.parts:
+            return (index * torch.tensor(strides_of(self.sizes), device=index.device)).sum(-1)
+        found, first, before = torch.zeros_like(index[..., 0]), 1, 0
+        for number, part in enumerate(self.parts):
+            own = before + part.candidate(index[..., first : first + len(part.names)])
+            found = torch.where(index[..., 0] == number, own, found)
+            first, before = first + len(part.names), before + part.n_candidates
+        return found
 
     @cached_property
     def is_shared(self) -> tuple[bool, ...]:

@@ -15,7 +15,9 @@ from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.space import ParameterSpace
-from rl_postproc.stages.base import Data, Kind, Stage
+from rl_postproc.stages.base import Data, Stage
+from rl_postproc.stages.chain import check_chain, run_stages
+from rl_postproc.stages.one_of import OneOf
 from rl_postproc.utils.errors import UserError
 
 MOST_CANDIDATES = 10_000_000
@@ -23,12 +25,14 @@ MOST_CANDIDATES = 10_000_000
 
 
 class Stack:
-    """An ordered list of stages that turns scores into events.
+    """An ordered list of stages that turns scores into events, or a choice of several such lists (`one_of`).
 
     The grid of a search, the action space of the environment and every tuner's space are derived from `space`.
 
-    A sweep works on three parts. `filters` give scores. `threshold` is the stage behind them if it decides at levels, so
-    that all its candidates are worked out together. `after` is the rest.
+    A sweep works on each of `branches` by itself, in four parts. `filters` give scores. `threshold` is the stage behind
+    them if it decides at levels, so that all its candidates are worked out together. `after` is what follows. Of the
+    last parameter all candidates are tried together as well where it is a threshold of events' confidences:
+    `event_thresholds`. It is that of a stage of its own or of the one that decides, `sure`.
     """
 
     def __init__(self, stages: Sequence[Stage]):
@@ -37,23 +41,30 @@ class Stack:
         Raises:
             UserError: the stages do not fit together, or have too many candidates.
         """
-        kind: Kind = "scores"
-        for stage in stages:
-            if stage.takes != kind and (stage.takes, kind) != ("events", "decisions"):
-                raise UserError(f"Stage '{stage.stage}' takes {stage.takes}, but {kind} reach it; reorder the stack.")
-            kind = stage.gives
-        if kind == "scores":
-            raise UserError("The stack ends with scores; add a stage that decides, such as 'threshold'.")
-        n_candidates = math.prod(len(p.candidates) for stage in stages for p in stage.parameters.values())
+        self.stages: tuple[Stage, ...] = tuple(stages)
+        self.gives = check_chain(stages)
+        choice = next((stage for stage in self.stages if isinstance(stage, OneOf)), None)
+        if choice is not None and len(self.stages) > 1:
+            raise UserError(
+                "The stage 'one_of' stands alone in a stack; write the other stages into each of its stacks."
+            )
+        self.branches = (self,) if choice is None else tuple(Stack(own) for own in choice.stacks.values())
+        n_candidates = sum(branch._n_combinations() for branch in self.branches)
         if n_candidates > MOST_CANDIDATES:
             raise UserError(f"The stack has {n_candidates:.2g} candidates, all combinations of its parameters' values, and "
                             f"may have {MOST_CANDIDATES:.0g}; give fewer values.")  # fmt: skip
-        self.stages, self.gives = tuple(stages), kind
         n_filters = next(i for i, stage in enumerate(self.stages) if stage.gives != "scores")
         decides = self.stages[n_filters].decides_at is not None
         self.filters = self.stages[:n_filters]
         self.threshold = self.stages[n_filters] if decides else None
-        self.after = self.stages[n_filters + decides :]
+        last = self.stages[-1]
+        after: tuple[Stage, ...] = self.stages[n_filters + decides :]
+        # Events may be kept by their confidence as the last thing: by a stage of its own, or by the one that decides.
+        kept = last.decides_at if after and last.takes == "events" else None
+        self.after = after if kept is None else after[:-1]
+        self.sure = last if len(after) == 1 and not decides and last.kept_above is not None else None
+        kept = kept if self.sure is None else self.sure.kept_above
+        self.event_thresholds = None if kept is None else last.parameters[kept].candidates
 
     @classmethod
     def from_config(cls, config: Sequence[dict[str, Any]]) -> Stack:
@@ -73,9 +84,18 @@ class Stack:
         """Returns the list from which `from_config` builds an equal stack."""
         return [stage.model_dump(mode="json") for stage in self.stages]
 
+    def _n_combinations(self) -> int:
+        return math.prod(len(p.candidates) for stage in self.stages for p in stage.parameters.values())
+
     @cached_property
     def space(self) -> ParameterSpace:
         """The parameters of all stages, in order."""
+        choice = self.stages[0]
+        if isinstance(choice, OneOf):
+            names = [f"{name}.{own}" for name, branch in zip(choice.stacks, self.branches, strict=True)
+                     for own in branch.space.names]  # fmt: skip
+            spaces = tuple(branch.space for branch in self.branches)
+            return ParameterSpace((f"{choice.stage}.which", *names), tuple(choice.parameters.values()), spaces)
         seen: Counter[str] = Counter()
         names, parameters = [], []
         for stage in self.stages:
@@ -85,10 +105,27 @@ class Stack:
             parameters += stage.parameters.values()
         return ParameterSpace(tuple(names), tuple(parameters))
 
+    @cached_property
+    def units(self) -> tuple[str, ...]:
+        """The unit of each parameter: seconds, probability, or what its stage declares."""
+        return tuple(unit for stage in self.stages for unit in stage.units.values())
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether it is a choice of several stacks."""
+        return self.branches[0] is not self
+
+    @property
+    def on_frames(self) -> bool:
+        """Whether all events begin and end where a frame does."""
+        if self.is_choice:
+            return all(branch.on_frames for branch in self.branches)
+        return all(stage.on_frames for stage in self.stages if stage.gives == "events")
+
     @property
     def ends_with_threshold(self) -> bool:
         """Whether all thresholds can be counted together, because nothing follows the stage that decides at levels."""
-        return self.threshold is not None and not self.after
+        return self.threshold is not None and self.stages[-1] is self.threshold
 
     def decide(self, scores: ScoreSet, values: torch.Tensor) -> torch.Tensor:
         """Applies a stack that gives decisions.
@@ -141,22 +178,3 @@ class Stack:
             swept = stage.sweep(out.transpose(0, 1).flatten(1), repeated)
             out = swept.unflatten(2, (n, n_tracks)).permute(2, 0, 1, 3).flatten(0, 1)
         return out.contiguous()
-
-
-def run_stages(stages: Sequence[Stage], x: Data, frames: Frames, values: torch.Tensor) -> Data:
-    """Applies stages one after another; decisions become events where a stage takes events.
-
-    Args:
-        stages: what to apply.
-        x: what the first one takes.
-        frames: of the tracks.
-        values: the stages' parameter values, ``[track, parameter]``.
-    """
-    used, columns = 0, values.unbind(1)
-    for stage in stages:
-        names = list(stage.parameters)
-        own = dict(zip(names, columns[used : used + len(names)], strict=True))
-        if stage.takes == "events" and isinstance(x, torch.Tensor):
-            x = TrackEvents.from_decisions(x, frames)
-        x, used = stage(x, frames, **own), used + len(names)
-    return x

@@ -46,7 +46,7 @@ def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcess
 
     Of more than forty classes the first are listed.
     """
-    units = [type(stage).unit(name) for stage in processor.stack.stages for name in stage.parameters]
+    units = processor.stack.units
     labels = {name: f"{name} in s" if unit == "seconds" else name
               for name, unit in zip(processor.stack.space.names, units, strict=True)}  # fmt: skip
     rows = {name: dict(row) for name, row in chosen.items()}

@@ -74,7 +74,7 @@ class Parameter(BaseModel):
 
 def seconds(value: Any) -> Any:
     """Checks that the candidates are lengths of time."""
-    numbers = _numbers(value)
+    numbers = numbers_of(value)
     if any(v < 0 for v in numbers):
         raise ValueError("lengths in seconds must not be negative")
     if any(v > MOST_SECONDS for v in numbers):
@@ -84,12 +84,13 @@ def seconds(value: Any) -> Any:
 
 def probability(value: Any) -> Any:
     """Checks that the candidates lie in [0, 1]."""
-    if any(not 0 <= v <= 1 for v in _numbers(value)):
+    if any(not 0 <= v <= 1 for v in numbers_of(value)):
         raise ValueError("probabilities must lie in [0, 1]")
     return value
 
 
-def _numbers(value: Any) -> list[float]:
+def numbers_of(value: Any) -> list[float]:
+    """Returns the candidates of a parameter and its default, for checks."""
     parameter = Parameter.model_validate(value)
     return [*parameter.candidates, parameter.default]
 
@@ -115,8 +116,12 @@ class Stage(Registered, ABC):
     monotone: ClassVar[bool] = False
     """Whether it commutes with every increasing map of the scores, so that scores may be quantised before it."""
     decides_at: ClassVar[str | None] = None
-    """The one parameter of a stage that does nothing but call a frame active where its score is strictly above it: then
-    all of its candidates are decided together."""
+    """The one parameter of a stage that does nothing but call a frame active where its score, or keep an event where its
+    confidence, is strictly above it: then all of its candidates are decided together."""
+    sure_as_scores: ClassVar[bool] = False
+    """Whether it makes events of scores, none of which is surer than the highest score of its track."""
+    on_frames: ClassVar[bool] = False
+    """Whether a stage that gives events has each begin and end where a frame does, given that those it takes do."""
 
     @model_validator(mode="before")
     @classmethod
@@ -142,9 +147,29 @@ class Stage(Registered, ABC):
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, Parameter)}
 
+    @property
+    def kept_above(self) -> str | None:
+        """The parameter above which an event must be sure to stay: all its candidates are tried at once, see `sure`."""
+        return None
+
+    def sure(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> TrackEvents:
+        """Makes events of scores ``[frame, track]``, each with a confidence: those above `kept_above` are what it gives.
+
+        Args:
+            x: ``[frame, track]``.
+            frames: of the tracks.
+            **values: of every parameter but `kept_above`, float32 ``[track]``.
+        """
+        raise NotImplementedError("only of stages with kept_above")
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each parameter."""
+        return {name: self.unit(name) for name in self.parameters}
+
     @classmethod
     def unit(cls, parameter: str) -> str:
-        """Returns the unit of a parameter: seconds or probability."""
+        """Returns the unit of a parameter, such as seconds or probability."""
         extra = cls.model_fields[parameter].json_schema_extra
         return str(extra["unit"]) if isinstance(extra, dict) and "unit" in extra else "number"
 
@@ -162,15 +187,16 @@ class Stage(Registered, ABC):
             silent: no decision and no event comes of a track without any, or with scores of 0 alone.
         """
 
-    def sweep(self, x: torch.Tensor, frames: Frames) -> torch.Tensor:
-        """Applies every combination of the candidates to every track of scores; for stages that give scores.
+    def sweep(self, x: torch.Tensor, frames: Frames) -> Any:
+        """Applies every combination of the candidates to every track of scores; for stages that take scores.
 
         Args:
             x: ``[frame, track]``.
             frames: of the tracks.
 
         Returns:
-            ``[candidate, frame, track]``, candidates in row-major order of the parameters.
+            ``[candidate, frame, track]``, candidates in row-major order of the parameters; or, of stages that give events,
+            `TrackEvents` of as many tracks for each candidate in turn.
         """
         combinations = combine([p.candidates for p in self.parameters.values()]).to(x.device)
         n, n_tracks = len(combinations), x.shape[1]
@@ -178,7 +204,7 @@ class Stage(Registered, ABC):
         repeated = frames.select(torch.arange(n_tracks, device=x.device).repeat(n))
         columns = combinations.repeat_interleave(n_tracks, 0).unbind(1)
         swept = self(x.repeat(1, n), repeated, **dict(zip(self.parameters, columns, strict=True)))
-        return swept.unflatten(1, (n, n_tracks)).transpose(0, 1)
+        return swept.unflatten(1, (n, n_tracks)).transpose(0, 1) if isinstance(swept, torch.Tensor) else swept
 
 
 def combine(candidates: Sequence[Sequence[float]]) -> torch.Tensor:

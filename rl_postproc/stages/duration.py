@@ -31,6 +31,7 @@ class Duration(Stage):
 
     takes: ClassVar[Kind] = "events"
     gives: ClassVar[Kind] = "events"
+    on_frames: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _some_are_left(self) -> Duration:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import torch
 
+from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
+
+_COLUMNS = ("onset", "offset", "confidence")
 
 
 def kept(events: TrackEvents, which: torch.Tensor) -> TrackEvents:
@@ -32,3 +38,40 @@ def joined(events: TrackEvents, with_last: torch.Tensor) -> TrackEvents:
     offset = latest.scatter_reduce(0, group, events.offset, "amax")
     confidence = surest.scatter_reduce(0, group, events.confidence, "amax")
     return TrackEvents(events.track[begins], events.onset[begins], offset, confidence, events.n_tracks)
+
+
+def concatenated(parts: Sequence[TrackEvents]) -> TrackEvents:
+    """Returns events of so many tracks more for each part, one part after another."""
+    starts = itertools.accumulate((part.n_tracks for part in parts), initial=0)
+    track = torch.cat([part.track + start for part, start in zip(parts, starts, strict=False)])
+    onset, offset, sure = (torch.cat([getattr(x, name) for x in parts]) for name in _COLUMNS)
+    return TrackEvents(track, onset, offset, sure, sum(part.n_tracks for part in parts))
+
+
+def sorted_events(parts: Sequence[tuple[torch.Tensor, TrackEvents]], n_tracks: int) -> TrackEvents:
+    """Returns the events of all tracks from those of groups of tracks.
+
+    Args:
+        parts: ascending tracks, int64 ``[track]``, and the events of these; no track is in two parts.
+        n_tracks: number of tracks.
+    """
+    track = torch.cat([tracks[part.track] for tracks, part in parts])
+    order = torch.argsort(track, stable=True)
+    onset, offset, sure = (torch.cat([getattr(part, name) for _, part in parts])[order] for name in _COLUMNS)
+    return TrackEvents(track[order], onset, offset, sure, n_tracks)
+
+
+def highest_inside(decisions: torch.Tensor, scores: torch.Tensor, frames: Frames) -> TrackEvents:
+    """Returns the runs of active frames, each as sure as its highest score.
+
+    Args:
+        decisions: bool ``[frame, track]``, false beyond a track's last frame.
+        scores: ``[frame, track]``.
+        frames: of the tracks.
+    """
+    events = TrackEvents.from_decisions(decisions, frames)
+    active = decisions.T.flatten()
+    begins = torch.diff(decisions, dim=0, prepend=torch.zeros_like(decisions[:1])) & decisions
+    number = begins.T.flatten().cumsum(0)[active] - 1
+    none = torch.zeros(len(events), dtype=torch.float32, device=scores.device)
+    return events.with_confidence(none.scatter_reduce(0, number, scores.T.flatten()[active], "amax"))

@@ -27,6 +27,7 @@ class GapFill(Stage):
 
     takes: ClassVar[Kind] = "events"
     gives: ClassVar[Kind] = "events"
+    on_frames: ClassVar[bool] = True
 
     def __call__(self, x: TrackEvents, frames: Frames, **values: torch.Tensor) -> TrackEvents:
         """Joins each event with the one before it where the gap is short."""

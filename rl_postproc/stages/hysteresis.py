@@ -8,29 +8,30 @@ import torch
 from pydantic import Field, model_validator
 
 from rl_postproc.data.frames import Frames
+from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
+from rl_postproc.stages.event_tools import highest_inside
 
 
 class Hysteresis(Stage):
     """An event is a run of frames above ``offset``, one of which is above ``onset``.
 
-    With ``extent: forward`` it begins with the first frame above ``onset``, as pyannote.audio has it. Where ``offset`` is
-    above ``onset`` in a search, ``onset`` stands for both, so that the two alike are a threshold.
+    Where ``offset`` is above ``onset`` in a search, it stands for both and is a threshold. With ``extent: forward`` an event
+    begins with the first frame above ``onset``, as pyannote.audio has it, and ``onset`` stands for both.
 
     Source: Canny, "A computational approach to edge detection", 1986; forward: ``Binarize`` of pyannote.audio (Bredin et al.
     2020), whose events go on where a score equals ``offset``.
     """
 
     stage: Literal["hysteresis"] = "hysteresis"
-    onset: Probability = Field(
-        default=Parameter.model_validate({"low": 0.05, "high": 0.95, "count": 19, "also": [1.0], "default": 0.5}),
-        description="which one of an event's scores must exceed",
-    )
     offset: Probability = Field(
         default=Parameter(candidates=(0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5), default=0.3),
         description="which all of an event's scores exceed; at most the onset's",
     )
-
+    onset: Probability = Field(
+        default=Parameter.model_validate({"low": 0.05, "high": 0.95, "count": 19, "also": [1.0], "default": 0.5}),
+        description="which one of an event's scores must exceed",
+    )
     extent: Literal["run", "forward"] = Field(
         default="run",
         description="forward: events begin with the first score above onset, not as early as above offset",
@@ -38,6 +39,7 @@ class Hysteresis(Stage):
 
     takes: ClassVar[Kind] = "scores"
     gives: ClassVar[Kind] = "decisions"
+    sure_as_scores: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _offset_is_lower(self) -> Hysteresis:
@@ -50,12 +52,21 @@ class Hysteresis(Stage):
 
     def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
         """Finds, for each frame, whether the last one that decided began an event or ended it."""
-        onset = values["onset"].to(x.dtype)
-        offset = torch.minimum(values["offset"].to(x.dtype), onset)
+        onset, offset = (values[name].to(x.dtype) for name in ("onset", "offset"))
+        if self.extent == "forward":
+            return _lasting(x > onset, x <= torch.minimum(offset, onset))
+        onset = torch.maximum(offset, onset)
         found = _lasting(x > onset, x <= offset)
-        if self.extent == "run":
-            found = found | _lasting((x > onset).flip(0), (x <= offset).flip(0)).flip(0)
-        return found
+        return found | _lasting((x > onset).flip(0), (x <= offset).flip(0)).flip(0)
+
+    @property
+    def kept_above(self) -> str | None:
+        """See `Stage.kept_above`."""
+        return "onset" if self.extent == "run" else None
+
+    def sure(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> TrackEvents:
+        """Returns the runs above ``offset``, each as sure as its highest score."""
+        return highest_inside(x > values["offset"].to(x.dtype), x, frames)
 
 
 def _lasting(begins: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:

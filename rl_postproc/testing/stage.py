@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import Data, Stage
+from rl_postproc.stages.event_tools import kept
 from rl_postproc.testing.base import require, sample_scores
+
+_MOST_COMBINATIONS = 5000
+"""Combinations of candidates that are tried one by one."""
 
 
 def check_stage(stage: Stage, seed: int = 0) -> None:
@@ -16,9 +22,10 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
 
     Its name is registered and its config builds an equal one. It changes no input, gives the kind and shape it
     declares, nothing beyond each clip's end and nothing for silence, and the same for a track by itself, with a longer
-    tail, and among others. For stages that give scores ``sweep`` equals calling it with each combination of candidates. A
-    ``monotone`` stage commutes with increasing maps, and one that ``decides_at`` a parameter compares with it. Events come
-    sorted, inside the clip, without overlap. Its parameters have a default and a unit, and a stack takes it.
+    tail, and among others. For stages that take scores ``sweep`` equals calling it with each combination of candidates,
+    where these are not too many. A ``monotone`` stage commutes with increasing maps, one that ``decides_at`` a parameter
+    compares with it, and one that is ``kept_above`` a parameter gives the events that it is ``sure`` of above that. Events
+    come sorted, inside the clip, without overlap. Its parameters have a default and a unit, and a stack takes it.
 
     Args:
         stage: the stage, with a few candidates for each parameter (their combinations are tried one by one).
@@ -41,13 +48,17 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
     silence = _given(stage, torch.zeros_like(x), frames)
     require(_is_silent(stage(silence, frames, **values)), f"stage '{name}' makes something out of silence")
     _check_independence(stage, x, frames, values, y)
-    if stage.gives == "scores":
+    n_combinations = math.prod(len(p.candidates) for p in stage.parameters.values())
+    if stage.takes == "scores" and n_combinations <= _MOST_COMBINATIONS:
         _check_sweep(stage, x, frames)
+    if stage.kept_above is not None:
+        _check_sure(stage, x, frames, values, y)
+    if stage.sure_as_scores:
+        _check_sure_as_scores(stage, x, frames, values)
     if stage.monotone:
         _check_monotone(stage, x, frames, values, y)
     if stage.decides_at is not None:
-        alone = list(stage.parameters) == [stage.decides_at] and isinstance(y, torch.Tensor)
-        good = alone and torch.equal(y, x > values[stage.decides_at])
+        good = list(stage.parameters) == [stage.decides_at] and _only_compares(given, y, *values.values())
         require(good, f"stage '{name}' says decides_at and does more than compare with '{stage.decides_at}'")
     _check_stack(stage)
 
@@ -134,10 +145,42 @@ def _check_independence(stage: Stage, x: torch.Tensor, frames: Frames, values: d
 
 def _check_sweep(stage: Stage, x: torch.Tensor, frames: Frames) -> None:
     found, expected = stage.sweep(x, frames), Stage.sweep(stage, x, frames)
+    if isinstance(found, TrackEvents):
+        require(_same(found, expected), f"stage '{stage.stage}': sweep gives other events than the call")
+        return
     shapes = f"{list(found.shape)}, not {list(expected.shape)}"
     require(found.shape == expected.shape, f"stage '{stage.stage}': sweep gives {shapes}")
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         require(torch.equal(a, b.to(a.dtype)), f"stage '{stage.stage}': sweep differs from the call at candidate {i}")
+
+
+def _only_compares(given: Data, y: Data, level: torch.Tensor) -> bool:
+    if isinstance(given, TrackEvents):
+        return _same(y, kept(given, given.confidence > level[given.track]))
+    return isinstance(y, torch.Tensor) and torch.equal(y, given > level)
+
+
+def _check_sure(stage: Stage, x: torch.Tensor, frames: Frames, values: dict, y: Data) -> None:
+    name = str(stage.kept_above)
+    require(
+        list(stage.parameters)[-1:] == [name],
+        f"stage '{stage.stage}': its last parameter is not '{name}', kept_above",
+    )
+    level = values[name]
+    sure = stage.sure(x, frames, **{key: value for key, value in values.items() if key != name})
+    left = kept(sure, sure.confidence > level[sure.track])
+    events = TrackEvents.from_decisions(y, frames) if isinstance(y, torch.Tensor) else y
+    good = all(torch.equal(getattr(left, key), getattr(events, key)) for key in ("track", "onset", "offset"))
+    require(good, f"stage '{stage.stage}' gives other events than those that sure gives above '{name}'")
+
+
+def _check_sure_as_scores(stage: Stage, x: torch.Tensor, frames: Frames, values: dict) -> None:
+    own = {key: value for key, value in values.items() if key != stage.kept_above}
+    events = stage(x, frames, **values) if stage.kept_above is None else stage.sure(x, frames, **own)
+    good = isinstance(events, TrackEvents) and bool((events.confidence <= x.amax(0)[events.track]).all())
+    require(
+        good, f"stage '{stage.stage}' says sure_as_scores and is surer of an event than the highest score of its track"
+    )
 
 
 def _check_monotone(stage: Stage, x: torch.Tensor, frames: Frames, values: dict, y: Data) -> None:
@@ -160,7 +203,7 @@ def _check_stack(stage: Stage) -> None:
     for name, parameter in stage.parameters.items():
         require(len(parameter.candidates) > 0, f"stage '{stage.stage}': parameter '{name}' has no candidates")
         require(
-            stage.unit(name) != "number",
+            stage.units[name] != "number",
             f"stage '{stage.stage}': parameter '{name}' declares no unit (Seconds, Probability)",
         )
     threshold: list[dict] = [{"stage": "threshold"}]

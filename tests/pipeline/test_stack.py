@@ -80,7 +80,8 @@ def test_every_stage_survives_the_way_through_its_config(name: str) -> None:
     again = Stage.types()[name].model_validate(stage.model_dump(mode="json"))
     assert again == stage
     assert again.parameters == stage.parameters
-    assert all(type(stage).unit(parameter) in ("seconds", "probability", "number") for parameter in stage.parameters)
+    assert set(stage.units.values()) <= {"seconds", "probability", "ratio", "choice", "number"}
+    assert list(stage.units) == list(stage.parameters)
 
 
 def test_a_stack_survives_the_way_through_its_config() -> None:

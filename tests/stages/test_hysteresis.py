@@ -55,10 +55,12 @@ def test_whole_runs_are_those_that_scipy_labels(track: list[float], pair: tuple[
 @given(track=scores, level=st.sampled_from(LEVELS), more=st.sampled_from([0.0, 0.1, 0.5]))
 def test_alike_or_turned_round_its_two_are_a_threshold(track: list[float], level: float, more: float) -> None:
     x, one = torch.tensor(track)[:, None], torch.tensor([level])
-    for extent in ("run", "forward"):
+    higher = (one + more).clamp(max=1)
+    # Whole runs are those above the offset; going forward, the onset must be passed in any case.
+    for extent, decides in (("run", higher), ("forward", one)):
         stage = Hysteresis.model_validate({"extent": extent})
-        found = stage(x, frames_of(len(track)), onset=one, offset=(one + more).clamp(max=1))
-        assert torch.equal(found, Threshold()(x, frames_of(len(track)), threshold=one))
+        found = stage(x, frames_of(len(track)), onset=one, offset=higher)
+        assert torch.equal(found, Threshold()(x, frames_of(len(track)), threshold=decides))
 
 
 @pytest.mark.parametrize("values", [{"onset": 0.3, "offset": 0.5}, {"onset": [0.1, 0.2], "offset": [0.3, 0.4]}])

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from rl_postproc.data.events import Events
+from rl_postproc.metrics.base import Intervals
 from rl_postproc.metrics.event_based.collars import CollarMetric
 from rl_postproc.utils.tensors import ragged_ranges
 
@@ -22,19 +23,66 @@ def match_events(references: Events, estimates: Events, metric: CollarMetric) ->
     Returns:
         True positives, int64 ``[clip, class]``.
     """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-
     n_classes = len(references.classes)
     ref, est = _pairs(references, estimates, metric)
     matched = torch.zeros(len(references.clip_ids), n_classes, dtype=torch.int64)
-    if len(ref):
-        edges = (np.ones(len(ref), dtype=np.int8), (ref.numpy(), est.numpy()))
-        graph = csr_array(edges, shape=(len(references), len(estimates)))
-        partner = torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column").astype(np.int64))
-        cells = (references.clip * n_classes + references.label)[partner >= 0]
-        matched.view(-1).index_add_(0, cells, torch.ones_like(cells))
+    cells = (references.clip * n_classes + references.label)[_matched(ref, est, len(references), len(estimates))]
+    matched.view(-1).index_add_(0, cells, torch.ones_like(cells))
     return matched
+
+
+def match_levels(references: Events, estimates: Events, levels: torch.Tensor, metric: CollarMetric) -> Intervals:
+    """Counts the true positives of events that are kept up to a level each, at every level at once.
+
+    A pair whose reference and estimate suit no other is a true positive wherever the estimate is there. The others are
+    matched anew at each level at which one of them goes.
+
+    Args:
+        references: reference events.
+        estimates: detected events over the same clips and classes.
+        levels: each is there at the levels below its own, int64 ``[event]`` of at least 1.
+        metric: the collars.
+
+    Returns:
+        Disjoint intervals of levels for each clip (``track``), of all its classes together.
+    """
+    ref, est = _pairs(references, estimates, metric)
+    shared = (torch.bincount(ref, minlength=len(references))[ref] > 1) | (
+        torch.bincount(est, minlength=len(estimates))[est] > 1
+    )
+    alone = est[~shared]
+    parts = [(estimates.clip[alone], torch.zeros_like(alone), levels[alone], torch.ones_like(alone))]
+    ref, est = ref[shared], est[shared]
+    if len(ref):
+        # One graph for each clip and each level that occurs there: of the pairs that are there below that level.
+        clip, stride = estimates.clip[est], int(levels.max()) + 1
+        graph = torch.unique(clip * stride + levels[est])
+        of_clip = torch.searchsorted(graph, clip * stride)
+        pair, number = ragged_ranges(
+            of_clip, torch.searchsorted(graph, clip * stride + levels[est], right=True) - of_clip
+        )
+        own_ref, own_est = number * len(references) + ref[pair], number * len(estimates) + est[pair]
+        own_ref, refs = torch.unique(own_ref, return_inverse=True)
+        own_est, ests = torch.unique(own_est, return_inverse=True)
+        hits = own_ref[_matched(refs, ests, len(own_ref), len(own_est))] // len(references)
+        weight = torch.bincount(hits, minlength=len(graph))
+        same = torch.nn.functional.pad(graph[1:] // stride == graph[:-1] // stride, (1, 0))
+        low = torch.where(same, torch.nn.functional.pad(graph[:-1], (1, 0)) % stride, 0)
+        parts.append((graph // stride, low, graph % stride, weight))
+    track, low, high, weight = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Intervals(track, low, high, weight.to(torch.int16))
+
+
+def _matched(ref: torch.Tensor, est: torch.Tensor, n_ref: int, n_est: int) -> torch.Tensor:
+    """Returns which references a maximum matching of the pairs serves, bool ``[reference]``."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    if not len(ref):
+        return torch.zeros(n_ref, dtype=torch.bool)
+    edges = (np.ones(len(ref), dtype=np.int8), (ref.numpy(), est.numpy()))
+    graph = csr_array(edges, shape=(n_ref, n_est))
+    return torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column") >= 0)
 
 
 def events_within_collars(references: Events, estimates: Events, metric: CollarMetric) -> torch.Tensor:

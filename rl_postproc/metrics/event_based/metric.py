@@ -8,9 +8,9 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.metrics.base import Counts
+from rl_postproc.metrics.base import Counts, Intervals
 from rl_postproc.metrics.event_based.collars import CollarMetric
-from rl_postproc.metrics.event_based.event_lists import events_within_collars, match_events
+from rl_postproc.metrics.event_based.event_lists import events_within_collars, match_events, match_levels
 from rl_postproc.metrics.event_based.prepared import PreparedEventBased
 from rl_postproc.metrics.event_based.sed_eval import certify
 
@@ -36,6 +36,12 @@ class EventBased(CollarMetric):
     def right(self, references: Events, estimates: Events) -> torch.Tensor:
         """Returns which events lie within the collars of any reference."""
         return events_within_collars(references, estimates, self)
+
+    def level_intervals(self, references: Events, estimates: Events, levels: torch.Tensor) -> dict[str, Intervals]:
+        """Counts events that are kept up to a level each, at every level at once."""
+        one = torch.ones(len(estimates), dtype=torch.int16, device=levels.device)
+        estimated = Intervals(estimates.clip, torch.zeros_like(levels), levels, one)
+        return {"true_positives": match_levels(references, estimates, levels, self), "estimated": estimated}
 
     def certify(self, references: Events, estimates: Events, counts: Counts) -> str:
         """Has sed_eval count the same events."""
