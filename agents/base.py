@@ -162,6 +162,17 @@ def require_own_parameters(agent: Agent, task: TuningTask) -> None:
                         "global; remove the scope, or use 'grid_search'.")  # fmt: skip
 
 
+def require_one_stack(agent: Agent, task: TuningTask) -> None:
+    """Checks that the stack is no choice of several, for agents that choose the value of each parameter by itself.
+
+    Raises:
+        UserError: it is one.
+    """
+    if task.stack.is_choice:
+        raise UserError(f"The agent '{agent.name}' chooses the value of each parameter by itself, which says nothing where "
+                        "the stack is a choice of several ('one_of'); use one of its stacks, or another agent.")  # fmt: skip
+
+
 def require_clips(agent: Agent, n: int, task: TuningTask) -> None:
     """Checks that a task has as many clips as an agent is to get.
 

@@ -67,10 +67,11 @@ class EventBatch:
     def sums(self, values: torch.Tensor) -> torch.Tensor:
         """Adds values ``[event]`` over the events of each candidate, ``[track, candidate]``; see `sum_over_candidates`."""
         events = self._events
-        found = sum_intervals(
-            values[self._event], self._row, self._low, self._high, self._n * events.n_filters, events.n_levels
+        found = events.by_candidate(
+            sum_intervals(
+                values[self._event], self._row, self._low, self._high, self._n * events.n_filters, events.n_levels
+            )
         )
-        found = found.reshape(self._n, -1)
         return found if self._left_out is None else found + LEFT_OUT_VALUE * self._left_out
 
 

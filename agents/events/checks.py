@@ -23,9 +23,9 @@ def check_events(agent: Agent, task: TuningTask) -> None:
     if task.scores.width == 1:
         raise UserError("Event policies judge when events begin and end, but these clips have one frame each; use an agent "
                         "with constant parameters.")  # fmt: skip
-    if task.stack.gives != "decisions":
-        raise UserError(f"Event policies judge runs of frames, but the stack gives {task.stack.gives}; use a stack that "
-                        "ends with decisions, or an agent with constant parameters.")  # fmt: skip
+    if not task.stack.on_frames:
+        raise UserError("Event policies judge runs of frames, but the stack places events between them; leave out stages "
+                        "that move boundaries, such as 'padding', or use an agent with constant parameters.")  # fmt: skip
 
 
 def require_events(agent: Agent, task: TuningTask) -> None:

@@ -25,6 +25,9 @@ from rl_postproc.task import TuningTask
 
 from .value_functions import EventValueFunction, check_values, restore_values
 
+_CELLS = 1 << 22
+"""Tracks times candidates that are compared at a time."""
+
 
 class EventPolicy(Policy):
     """Chooses the candidate whose events have the highest sum of values.
@@ -153,4 +156,11 @@ def best_candidates(events: DecodedEvents, values: torch.Tensor) -> torch.Tensor
     Sums are compared in double precision after rounding, so that candidates with the same events tie, and ties go to the
     first candidate on any machine and for any grouping of clips.
     """
-    return events.sum_over_candidates(values.double()).round(decimals=9).argmax(1)
+    values, best, step = values.double(), [], max(1, _CELLS // events.n_candidates)
+    begin = 0
+    for first in range(0, events.n_tracks, step):
+        some = events.of_tracks(first, min(first + step, events.n_tracks))
+        own = values[begin : begin + len(some)]
+        best.append(some.sum_over_candidates(own).round(decimals=9).argmax(1))
+        begin += len(some)
+    return torch.cat(best)

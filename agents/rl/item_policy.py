@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from rl_postproc.counts.table import CountTable
@@ -39,8 +40,11 @@ class ItemPolicy(ActorCriticPolicy):
     def _build(self, lr_schedule: Any) -> None:
         """Sets up actor and optimiser in place of Stable-Baselines3's networks."""
         (self.actor,) = self._given
-        n_parameters = len(self.action_space.nvec) // self._parts  # pyright: ignore[reportAttributeAccessIssue]
-        sizes = self.action_space.nvec[:n_parameters].tolist()  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(self.action_space, spaces.Discrete):
+            sizes = [int(self.action_space.n)]
+        else:
+            assert isinstance(self.action_space, spaces.MultiDiscrete)
+            sizes = self.action_space.nvec[: len(self.action_space.nvec) // self._parts].tolist()
         self.register_buffer("strides", torch.tensor(strides_of(sizes)))
         self.register_buffer("sizes", torch.tensor(sizes))
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # pyright: ignore[reportCallIssue]
@@ -53,7 +57,7 @@ class ItemPolicy(ActorCriticPolicy):
         log_pi, line, place = self._remembered()
         row = place[self._tracks(obs)]
         candidate = log_pi[row].argmax(-1) if deterministic else _draw(line, row, log_pi.shape[1])
-        actions = (candidate[:, None] // self.strides % self.sizes).reshape(len(obs), -1)
+        actions = (candidate[:, None] // self.strides % self.sizes).reshape(len(obs), *self.action_space.shape)  # pyright: ignore[reportOptionalIterable, reportGeneralTypeIssues]
         return actions, torch.zeros(len(obs)), log_pi[row, candidate].reshape(len(obs), -1)
 
     def evaluate_actions(self, obs: Any, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

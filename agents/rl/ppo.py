@@ -27,6 +27,7 @@ from ..base import (
     FitResult,
     ProgressCallback,
     fit_best_constants,
+    require_one_stack,
     require_own_parameters,
     share,
     silent,
@@ -150,6 +151,7 @@ class PPOAgent(Agent):
         """Needs parameters of each class's own; judging events also needs a metric of events, and frames."""
         if self.policy == "tracks":
             require_own_parameters(self, task)
+            require_one_stack(self, task)
         else:
             check_events(self, task)
         if self.start == "universal":
@@ -298,6 +300,8 @@ class PPOAgent(Agent):
         joint = self.environment == "joint"
         kind = PostProcessingVectorEnv if joint else PostProcessingPerClassVectorEnv
         settings = {"reward": self.reward, "observation": "item", "skip_silent": True, "class_rewards": joint}
+        if task.stack.is_choice:
+            settings["actions"] = "candidate"
         n_items = kind(task, 1, **settings).n_items
         n_steps = n_items if self.reward == "episode_f1" else min(n_items, _STEPS)
         num_envs = math.ceil(self.visits * n_items / n_steps)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from rl_postproc.candidates.features import FeatureGrid, feature_names
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
 
 from .base import Observation, Observed, Observer, one_hot, unit_box
 
@@ -35,6 +36,9 @@ class Events(Observation):
 
     def prepare(self, task: TuningTask, per_class: bool) -> tuple[spaces.Space, Observer]:
         """See `Observation.prepare`."""
+        if task.stack.is_choice:
+            raise UserError("The observation 'events' numbers candidates by filter and level, and a choice of several stacks "
+                            "('one_of') has no such numbers; use one of its stacks, or another observation.")  # fmt: skip
         tables, n_classes, codes = EventTables(task, self.max_events), task.scores.n_classes, one_hot(task)
         classes = torch.arange(n_classes, device=task.device)
 

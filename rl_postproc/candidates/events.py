@@ -14,11 +14,13 @@ import torch
 
 from rl_postproc.candidates.pool import LEFT_OUT_VALUE, LeftOut, PoolBounds
 from rl_postproc.counts.grid import chunks
-from rl_postproc.counts.levels import filtered_levels
+from rl_postproc.counts.levels import audible_tracks, filtered_levels, levels_of
+from rl_postproc.counts.rows import run_settings
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.data.track_events import TrackEvents, runs
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.stages.event_tools import kept
 from rl_postproc.utils.pyramid import RangePyramid
 
 
@@ -35,8 +37,10 @@ class DecodedEvents:
         low: first level index at which it is decoded, int64 ``[membership]``.
         high: one after the last, int64 ``[membership]``.
         n_tracks: number of tracks.
-        n_filters: number of filter settings.
-        n_levels: number of levels; candidate ``filter * n_levels + level``.
+        n_filters: number of filter settings. Where a stage makes events of scores that are kept above a confidence, its other
+            parameters count as filters too.
+        n_levels: number of levels, the most of any filter; candidate ``filter * n_levels + level`` where all have as many.
+        columns: ``filter * n_levels + level`` of each candidate, int64 ``[candidate]``, where not all have as many.
         left_out: what candidates decode beside, where the events are bounded and that are not all.
     """
 
@@ -50,6 +54,7 @@ class DecodedEvents:
     n_tracks: int
     n_filters: int
     n_levels: int
+    columns: torch.Tensor | None = None
     left_out: LeftOut | None = None
 
     def __len__(self) -> int:
@@ -58,7 +63,39 @@ class DecodedEvents:
     @property
     def n_candidates(self) -> int:
         """Number of candidates of the stack."""
-        return self.n_filters * self.n_levels
+        return self.n_filters * self.n_levels if self.columns is None else len(self.columns)
+
+    @property
+    def levels_of_filter(self) -> torch.Tensor:
+        """Number of levels of each filter, int64 ``[filter]``."""
+        if self.columns is None:
+            return torch.full((self.n_filters,), self.n_levels, device=self.track.device)
+        return torch.bincount(self.columns // self.n_levels, minlength=self.n_filters)
+
+    def by_candidate(self, by_level: torch.Tensor) -> torch.Tensor:
+        """Returns what belongs to candidates from what belongs to levels of filters.
+
+        Args:
+            by_level: ``[row * filter, level]``.
+
+        Returns:
+            ``[row, candidate]``.
+        """
+        found = by_level.reshape(-1, self.n_filters * self.n_levels)
+        return found if self.columns is None else found[:, self.columns]
+
+    def of_tracks(self, first: int, stop: int) -> DecodedEvents:
+        """Returns the events of consecutive tracks, numbered from 0."""
+        ends = torch.tensor([first, stop], device=self.track.device)
+        a, b = torch.searchsorted(self.track, ends).tolist()
+        c, d = torch.searchsorted(self.event, torch.tensor([a, b], device=self.track.device)).tolist()
+        left_out = self.left_out
+        if left_out is not None:
+            own = (left_out.track >= first) & (left_out.track < stop)
+            left_out = LeftOut(left_out.track[own] - first, left_out.events[own], left_out.by_candidate[own])
+        return replace(self, track=self.track[a:b] - first, first=self.first[a:b], last=self.last[a:b],
+                       event=self.event[c:d] - a, filter=self.filter[c:d], low=self.low[c:d], high=self.high[c:d],
+                       n_tracks=stop - first, left_out=left_out)  # fmt: skip
 
     def sum_over_candidates(self, values: torch.Tensor) -> torch.Tensor:
         """Adds values of events over the events of each candidate (differentiable).
@@ -71,14 +108,8 @@ class DecodedEvents:
         Returns:
             ``[track, candidate]``.
         """
-        found = sum_intervals(
-            values[self.event],
-            self.track[self.event] * self.n_filters + self.filter,
-            self.low,
-            self.high,
-            self.n_tracks * self.n_filters,
-            self.n_levels,
-        ).reshape(self.n_tracks, -1)
+        row, n_rows = self.track[self.event] * self.n_filters + self.filter, self.n_tracks * self.n_filters
+        found = self.by_candidate(sum_intervals(values[self.event], row, self.low, self.high, n_rows, self.n_levels))
         if self.left_out is None:
             return found
         return found.index_add(0, self.left_out.track, self.left_out.by_candidate.to(found.dtype), alpha=LEFT_OUT_VALUE)
@@ -95,7 +126,8 @@ class DecodedEvents:
         Args:
             candidates: int64 ``[track]``.
         """
-        chosen = candidates[self.track[self.event]]
+        chosen = candidates if self.columns is None else self.columns[candidates]
+        chosen = chosen[self.track[self.event]]
         level = chosen % self.n_levels
         hit = (self.filter == chosen // self.n_levels) & (self.low <= level) & (level < self.high)
         found = torch.zeros(len(self), dtype=torch.bool, device=self.track.device)
@@ -118,13 +150,14 @@ def decode_candidates(scores: ScoreSet, stack: Stack, bounds: PoolBounds | None 
 
     Args:
         scores: the score set.
-        stack: the stages with their candidates.
+        stack: the stages with their candidates; events begin and end where frames do (`Stack.on_frames`).
         bounds: which of the events are kept, all when None. They are dropped clip by clip, so that memory is bounded too.
     """
     most = None if bounds is None else bounds.most_of_tracks(scores)
     parts: list[DecodedEvents] = []
-    for clips in chunks(scores, stack):
-        part = _decode(scores, stack, clips)
+    largest = max(stack.branches, key=lambda branch: branch.n_filter_settings)
+    for clips in chunks(scores, largest):
+        part = _beside([_decode(scores, branch, clips) for branch in stack.branches], scores.width)
         if bounds is not None and most is not None:
             first = clips.start * scores.n_classes
             part = _bounded(part, bounds, most[first : first + part.n_tracks])
@@ -133,10 +166,19 @@ def decode_candidates(scores: ScoreSet, stack: Stack, bounds: PoolBounds | None 
 
 
 def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
-    """Decodes consecutive clips, whose tracks are numbered from 0."""
-    values, n_levels = _candidate_levels(scores, stack, clips)
-    n_filters, _, n_tracks = values.shape
-    track, first, last, number, low, high = _runs(values)
+    """Decodes consecutive clips, whose tracks are numbered from 0, with a linear stack."""
+    n_tracks = (clips.stop - clips.start) * scores.n_classes
+    if stack.ends_with_threshold:
+        values, n_levels = filtered_levels(scores, stack, clips)
+        n_filters = len(values)
+        found = _runs(values)
+    elif stack.event_thresholds is not None and stack.threshold is None:
+        n_levels, n_filters = len(stack.event_thresholds), stack.space.n_candidates // len(stack.event_thresholds)
+        found = _sure_events(scores, stack, clips)
+    else:
+        n_levels, n_filters = 1, stack.space.n_candidates
+        found = _events_one_by_one(scores, stack, clips)
+    track, first, last, number, low, high = found
     key = ((track * scores.width + first) * scores.width + last) * n_filters + number
     key, order = torch.unique(key, return_inverse=True)
     # Frames of equal level in one run give the same membership; any of them will do.
@@ -156,6 +198,27 @@ def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
     )
 
 
+def _beside(parts: list[DecodedEvents], width: int) -> DecodedEvents:
+    """Returns what several stacks decode of the same tracks as what one decodes that has the candidates of all of them."""
+    if len(parts) == 1:
+        return parts[0]
+    n_levels, n_filters = max(part.n_levels for part in parts), sum(part.n_filters for part in parts)
+    keys, filters, columns, before = [], [], [], 0
+    for part in parts:
+        keys.append((part.track * width + part.first) * width + part.last)
+        filters.append(part.filter + before)
+        rows = torch.arange(before, before + part.n_filters, device=part.track.device)[:, None] * n_levels
+        columns.append((rows + torch.arange(part.n_levels, device=rows.device)).flatten())
+        before += part.n_filters
+    key, place = torch.unique(torch.cat(keys), return_inverse=True)
+    event = torch.cat([own[part.event] for own, part in zip(place.split([len(k) for k in keys]), parts, strict=True)])
+    order = torch.argsort(event, stable=True)
+    member = (torch.cat(column)[order] for column in (filters, [p.low for p in parts], [p.high for p in parts]))
+    track, first, last = key // width**2, key // width % width, key % width
+    return DecodedEvents(track, first, last, event[order], *member, parts[0].n_tracks, n_filters, n_levels,
+                         torch.cat(columns))  # fmt: skip
+
+
 def _bounded(events: DecodedEvents, bounds: PoolBounds, most: torch.Tensor) -> DecodedEvents:
     """Drops events beyond the bounds; ``most`` is how many each track keeps, int64 ``[track]``."""
     votes = torch.zeros(len(events), dtype=torch.int64, device=events.track.device)
@@ -167,14 +230,14 @@ def _bounded(events: DecodedEvents, bounds: PoolBounds, most: torch.Tensor) -> D
     member = kept[events.event]
     lost, row_of = ~member, torch.zeros(events.n_tracks, dtype=torch.int64, device=track.device)
     row_of[track] = torch.arange(len(track), device=track.device)
-    by_candidate = sum_intervals(
+    by_level = sum_intervals(
         torch.ones(int(lost.sum()), device=track.device),
         row_of[events.track[events.event[lost]]] * events.n_filters + events.filter[lost],
         events.low[lost],
         events.high[lost],
         len(track) * events.n_filters,
         events.n_levels,
-    ).reshape(len(track), -1)
+    )
     new = kept.cumsum(0) - 1
     return replace(
         events,
@@ -185,7 +248,7 @@ def _bounded(events: DecodedEvents, bounds: PoolBounds, most: torch.Tensor) -> D
         filter=events.filter[member],
         low=events.low[member],
         high=events.high[member],
-        left_out=LeftOut(track, torch.bincount(row), by_candidate),
+        left_out=LeftOut(track, torch.bincount(row), events.by_candidate(by_level)),
     )
 
 
@@ -209,17 +272,40 @@ def _joined(parts: list[DecodedEvents]) -> DecodedEvents:
             *(torch.cat(c) for c in zip(*((x.track, x.events, x.by_candidate) for x in lost), strict=True))
         )
     track, first, last, event, number, low, high = (torch.cat(column) for column in columns)
-    n_filters, n_levels = parts[0].n_filters, parts[0].n_levels
-    return DecodedEvents(track, first, last, event, number, low, high, n_tracks, n_filters, n_levels, left_out)
+    return replace(parts[0], track=track, first=first, last=last, event=event, filter=number, low=low, high=high,
+                   n_tracks=n_tracks, left_out=left_out)  # fmt: skip
 
 
-def _candidate_levels(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, int]:
-    """Returns levels ``[filter, frame, track]`` and their number; without levels, each candidate is a filter with one."""
-    if stack.ends_with_threshold:
-        return filtered_levels(scores, stack, clips)
-    part = scores.select(range(clips.start, clips.stop))
-    decided = [stack.decide(part, values).flatten(0, 1).T for values in stack.space.values]
-    return torch.stack(decided).to(torch.uint8), 1
+def _sure_events(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, ...]:
+    """Returns as `_runs` does what a stack makes of scores that is kept above a confidence: each is there up to its own."""
+    tracks, frames = audible_tracks(scores, stack, clips), scores.frames_of(clips)
+    x = scores.scores[clips].flatten(0, 1)[tracks].T.contiguous()
+    filtered = stack.filter_all(x, frames.select(tracks))
+    n, n_tracks = len(filtered), max(1, len(tracks))
+    own = frames.select(tracks.repeat(n))
+    found, repeated = run_settings(stack, filtered.transpose(0, 1).flatten(1), own)
+    if isinstance(found, torch.Tensor):
+        found = TrackEvents.from_decisions(found, repeated)
+    level = levels_of(found.confidence, torch.tensor(stack.event_thresholds, device=x.device)).long()
+    found, level = kept(found, level > 0), level[level > 0]
+    first, last = repeated.frames_of_events(found.track, found.onset, found.offset)
+    setting, number = found.track // (n * n_tracks), found.track // n_tracks % n
+    n_settings = len(repeated) // max(1, len(own))
+    return (tracks[found.track % n_tracks], first, last, number * n_settings + setting, torch.zeros_like(level), level)
+
+
+def _events_one_by_one(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, ...]:
+    """Returns as `_runs` does what each candidate decodes, applied one by one: each is a filter with one level."""
+    part, columns = scores.select(range(clips.start, clips.stop)), []
+    for candidate, values in enumerate(stack.space.values):
+        if stack.gives == "decisions":
+            track, first, last = runs(stack.decide(part, values).flatten(0, 1))
+        else:
+            found = stack.track_events(part, values)
+            track, (first, last) = found.track, part.frames.frames_of_events(found.track, found.onset, found.offset)
+        columns.append((track, first, last, torch.full_like(first, candidate)))
+    track, first, last, number = (torch.cat(column) for column in zip(*columns, strict=True))
+    return track, first, last, number, torch.zeros_like(track), torch.ones_like(track)
 
 
 def _runs(values: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -159,12 +159,13 @@ def _votes(events: DecodedEvents) -> torch.Tensor:
     span = (events.high - events.low).float()
     zeros = torch.zeros(len(events), device=span.device)
     votes = zeros.index_add(0, events.event, span) / events.n_candidates
-    best = zeros.scatter_reduce(0, events.event, span / events.n_levels, "amax")
+    n_levels = events.levels_of_filter[events.filter].float()
+    best = zeros.scatter_reduce(0, events.event, span / n_levels, "amax")
     filters = zeros.index_add(0, events.event, torch.ones_like(span)) / events.n_filters
     plain = events.filter == 0
     low, high = zeros.clone(), zeros.clone()
-    low[events.event[plain]] = events.low[plain].float() / events.n_levels
-    high[events.event[plain]] = events.high[plain].float() / events.n_levels
+    low[events.event[plain]] = events.low[plain].float() / n_levels[plain]
+    high[events.event[plain]] = events.high[plain].float() / n_levels[plain]
     per_track = torch.zeros(events.n_tracks, device=span.device).index_add(0, events.track, torch.ones_like(votes))
     all_votes = torch.zeros(events.n_tracks, device=span.device).index_add(0, events.track, votes)
     return torch.stack([votes, best, filters, low, high, per_track[events.track].log(), all_votes[events.track]], 1)

@@ -50,6 +50,26 @@ class Frames:
         """Returns the offset in seconds of events whose last active frames are given: right edge or clip's end."""
         return torch.minimum(self._edge(tracks, frames + 1), self.durations[tracks]).round(decimals=DECIMALS)
 
+    def frames_of_events(
+        self, tracks: torch.Tensor, onset: torch.Tensor, offset: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns first and last frame, int64 ``[event]``, of events that begin and end where frames of their tracks do.
+
+        Args:
+            tracks: int64 ``[event]``.
+            onset: as `onset_times` gives it, ``[event]``.
+            offset: as `offset_times` gives it, ``[event]``.
+        """
+        first, last = torch.empty_like(tracks), torch.empty_like(tracks)
+        if len(self.edges) == 1:
+            edges = self.edges[0].round(decimals=DECIMALS)
+            return torch.searchsorted(edges, onset), torch.searchsorted(edges[1:], offset)
+        for some in torch.arange(len(tracks), device=tracks.device).split(max(1, (1 << 20) // self.edges.shape[1])):
+            edges = self.edges[tracks[some]].round(decimals=DECIMALS)
+            first[some] = torch.searchsorted(edges, onset[some, None])[:, 0]
+            last[some] = torch.searchsorted(edges[:, 1:].contiguous(), offset[some, None])[:, 0]
+        return first, last
+
     def _edge(self, tracks: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
         return self.edges[tracks if len(self.edges) > 1 else torch.zeros_like(tracks), edges]
 

@@ -41,12 +41,7 @@ class TrackEvents:
             decisions: bool ``[frame, track]``, false beyond a track's last frame.
             frames: of the tracks.
         """
-        by_track = decisions.T
-        silent = torch.zeros_like(by_track[:, :1])
-        change = torch.diff(by_track, dim=1, prepend=silent, append=silent)
-        # Onsets and ends alternate along a track, so that the n-th of one belongs to the n-th of the other.
-        edges = change.nonzero()
-        track, first, last = edges[0::2, 0], edges[0::2, 1], edges[1::2, 1] - 1
+        track, first, last = runs(decisions.T)
         onset, offset = frames.onset_times(track, first), frames.offset_times(track, last)
         return cls(track, onset, offset, torch.ones_like(onset, dtype=torch.float32), decisions.shape[1])
 
@@ -58,3 +53,11 @@ class TrackEvents:
         """Returns the events of tracks that are clip-major, then class."""
         clip, label = self.track // len(classes), self.track % len(classes)
         return Events.from_tensors(clip_ids, classes, clip, label, self.onset, self.offset, self.confidence)
+
+
+def runs(decisions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns track, first and last frame, int64 ``[run]``, of the runs of active frames of ``[track, frame]``, in order."""
+    silent = torch.zeros_like(decisions[:, :1])
+    # Beginnings and ends alternate along a track, so that the n-th of one belongs to the n-th of the other.
+    edges = torch.diff(decisions, dim=1, prepend=silent, append=silent).nonzero()
+    return edges[0::2, 0], edges[0::2, 1], edges[1::2, 1] - 1

@@ -57,7 +57,7 @@ class Stack:
         decides = self.stages[n_filters].decides_at is not None
         self.filters = self.stages[:n_filters]
         self.threshold = self.stages[n_filters] if decides else None
-        last = self.stages[-1]
+        *_, last = self.stages
         after: tuple[Stage, ...] = self.stages[n_filters + decides :]
         # Events may be kept by their confidence as the last thing: by a stage of its own, or by the one that decides.
         kept = last.decides_at if after and last.takes == "events" else None
@@ -151,10 +151,12 @@ class Stack:
         Returns:
             The events of all clips, with times as they are written.
         """
+        return self.track_events(scores, values).to_events(scores.clip_ids, scores.classes)
+
+    def track_events(self, scores: ScoreSet, values: torch.Tensor) -> TrackEvents:
+        """Returns the events as `events` does, of tracks (clip-major, then class)."""
         found = self._applied(scores, values)
-        if isinstance(found, torch.Tensor):
-            found = TrackEvents.from_decisions(found, scores.frames)
-        return found.to_events(scores.clip_ids, scores.classes)
+        return TrackEvents.from_decisions(found, scores.frames) if isinstance(found, torch.Tensor) else found
 
     def _applied(self, scores: ScoreSet, values: torch.Tensor) -> Data:
         shape = scores.n_clips, scores.n_classes, len(self.space.names)

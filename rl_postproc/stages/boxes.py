@@ -9,7 +9,7 @@ import torch
 from pydantic import BeforeValidator, Field
 
 from rl_postproc.data.frames import Frames
-from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.data.track_events import TrackEvents, runs
 from rl_postproc.stages.base import Kind, Parameter, Probability, Seconds, Stage, combine, numbers_of
 from rl_postproc.stages.event_tools import concatenated
 
@@ -118,9 +118,7 @@ class _Segments:
             tracks = (group == i).nonzero()[:, 0] if len(chosen) > 1 else slice(None)
             inside[tracks] = _falls(total[tracks], max(length / frames.hop / 2, 0.5))
         inside &= torch.arange(width, device=x.device) < frames.n_frames[:, None]
-        silent = torch.zeros_like(inside[:, :1])
-        edges = torch.diff(inside, dim=1, prepend=silent, append=silent).nonzero()
-        track, first, last = edges[0::2, 0], edges[0::2, 1], edges[1::2, 1] - 1
+        track, first, last = runs(inside)
         # All frames from the first of a box on share a number, up to the next box of any track.
         begins = torch.zeros(n_tracks * width, dtype=torch.int64, device=x.device)
         begins[track * width + first] = 1

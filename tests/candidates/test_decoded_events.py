@@ -13,6 +13,7 @@ from plugin_cases import Dilation
 
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features, feature_names
+from rl_postproc.candidates.pool import LEFT_OUT_VALUE, PoolBounds
 from rl_postproc.counts.grid import sweep
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
@@ -178,3 +179,38 @@ def test_features_depend_neither_on_padding_nor_on_the_other_clips() -> None:
         found = event_features(alone, events, FeatureGrid(scores.hop))
         assert torch.equal(found, task.event_features[own])
     assert len(scores.n_frames.unique()) > 2
+
+
+RICH = {
+    "runs": [{"stage": "median", "kernel": [0, 0.3]}, {"stage": "threshold", "threshold": [0.2, 0.5, 0.8]}],
+    "hysteresis": [{"stage": "mean", "kernel": [0, 0.2]},
+                   {"stage": "hysteresis", "onset": [0.4, 0.7], "offset": {"candidates": [0.1, 0.3], "default": 0.1}}],
+    "filled": [{"stage": "threshold", "threshold": [0.3, 0.6]}, {"stage": "gap_fill", "gap": [0, 0.4]}],
+    "boxes": [{"stage": "boxes", "window": [0.2, 0.5], "absolute": [0.1, 0.3]}, {"stage": "duration"},
+              {"stage": "confidence", "threshold": [0.1, 0.3, 0.5, 0.7]}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [["hysteresis"], ["filled"], ["boxes"], list(RICH)])
+@pytest.mark.parametrize("bounds", [None, PoolBounds(least_votes=2, most_per_minute=60)])
+def test_a_pool_of_any_decoders_holds_what_each_candidate_decodes(names: list[str], bounds: PoolBounds | None) -> None:
+    scores = small_simulation(9, 3, short=0.5)
+    config = RICH[names[0]] if len(names) == 1 else [{"stage": "one_of", "stacks": {n: RICH[n] for n in names}}]
+    stack = Stack.from_config(config)
+    events = decode_candidates(scores, stack, bounds)
+    n_events = torch.zeros(27, stack.space.n_candidates)
+    for candidate, values in enumerate(stack.space.values):
+        found = stack.events(scores, values)
+        n_events[:, candidate] = found.counts().flatten().float()
+        chosen = events.of_candidates(torch.full((27,), candidate))
+        mine = events.timed(chosen, scores.frames).to_events(scores.clip_ids, scores.classes).to_rows()
+        assert set(mine) <= set(found.to_rows())
+        if bounds is None:
+            assert mine == found.to_rows()
+    # What is left out counts as so many events that are worth little.
+    sums = events.sum_over_candidates(torch.full((len(events),), LEFT_OUT_VALUE))
+    assert torch.allclose(sums, LEFT_OUT_VALUE * n_events)
+    parts = [events.of_tracks(a, b).sum_over_candidates(torch.full((len(events.of_tracks(a, b)),), LEFT_OUT_VALUE))
+             for a, b in ((0, 5), (5, 20), (20, 27))]  # fmt: skip
+    assert torch.allclose(torch.cat(parts), sums)
+    assert (events.left_out is None) == (bounds is None)
