@@ -20,7 +20,7 @@ def tune(
     scores: Source,
     agent: str | Agent = "ppo",
     *,
-    stack: Stack | list[dict[str, Any]] | None = None,
+    stack: Stack | list[dict[str, Any]] | str | None = None,
     metric: Metric | str | dict[str, Any] | None = None,
     objective: Objective | str | dict[str, Any] | None = None,
     seed: int = 0,
@@ -34,7 +34,7 @@ def tune(
     Args:
         scores: a `ScoreSet` with references, or whatever `TuningTask.build` takes.
         agent: name of an agent (``rl-postproc list agents`` shows them with their settings), or one that is built.
-        stack: a `Stack` or its list form; median filter and threshold when None.
+        stack: a `Stack`, its list form, or the name of one (``rl-postproc list stacks``); the default one when None.
         metric: what is counted, a metric, its name or a mapping; event-based with DCASE's collars when None.
         objective: what is maximised; the mean over classes of the metric's score when None.
         seed: the same seed gives the same post-processor.

@@ -94,7 +94,7 @@ class PostProcessingEnv(gym.Env):
     def __init__(
         self,
         scores: Source = None,
-        stack: Stack | list | None = None,
+        stack: Stack | list | str | None = None,
         metric: Metric | dict | None = None,
         reward: str | dict = "linearised_f1",
         episode: str | None = None,

@@ -68,7 +68,7 @@ class PostProcessingVectorEnv(VectorEnv):
         self,
         scores: Source = None,
         num_envs: int = 1,
-        stack: Stack | list | None = None,
+        stack: Stack | list | str | None = None,
         metric: Metric | dict | None = None,
         reward: str | dict = "linearised_f1",
         episode: str | None = None,

@@ -21,6 +21,7 @@ from pydantic import (
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased, Macro, Metric, Objective
+from rl_postproc.pipeline.presets import load_preset
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.utils.checked import build
@@ -113,7 +114,10 @@ class TaskConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: DataConfig | None = Field(default=None, description="files of scores, or settings of the simulated data set")
-    stack: list[dict[str, Any]] = Field(default_factory=lambda: Stack.default().to_config())
+    stack: list[dict[str, Any]] = Field(
+        default_factory=lambda: Stack.default().to_config(),
+        description="stages, or the name of a stack that comes with the package, or a file beside the config",
+    )
     metric: SerializeAsAny[Metric] = Field(default_factory=EventBased)
     objective: SerializeAsAny[Objective] = Field(default_factory=Macro)
     plugins: list[str] = Field(default_factory=list, description="modules, or files beside the config, to import first")
@@ -126,6 +130,13 @@ class TaskConfig(BaseModel):
             base = (info.context or {}).get("base")
             _as_value_error(lambda: load_plugins(map(str, values["plugins"]), base))
         return values
+
+    @field_validator("stack", mode="before")
+    @classmethod
+    def _named_stack(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        return _as_value_error(lambda: load_preset(value, (info.context or {}).get("base")).stack)
 
     @field_validator("stack")
     @classmethod

@@ -68,7 +68,7 @@ class TuningTask:
     def build(
         cls,
         scores: Source = None,
-        stack: Stack | list | None = None,
+        stack: Stack | list | str | None = None,
         metric: Metric | str | dict | None = None,
         device: str | torch.device | None = None,
         objective: Objective | str | dict | None = None,
@@ -78,7 +78,8 @@ class TuningTask:
         Args:
             scores: a `TuningTask` (used as it is), a `ScoreSet`, the path of a YAML config, a mapping with the keys of
                 `TaskConfig`, or ``"simulated"`` for the built-in simulated data set.
-            stack: a `Stack` or its list form; None takes the config's, or the default.
+            stack: a `Stack`, its list form, or the name of one (``rl-postproc list stacks``); None takes
+                the config's, or the default.
             metric: a metric, its name or its mapping; None takes the config's, or DCASE's collars.
             device: where the table lives and the environment runs; None leaves it where the scores are.
             objective: an objective, its name or its mapping; None takes the config's, or the mean over classes.
@@ -112,7 +113,7 @@ class TuningTask:
         score_set = scores if isinstance(scores, ScoreSet) else config.load_data()
         if stack is None:
             stack = config.build_stack()
-        elif isinstance(stack, list):
+        elif isinstance(stack, list | str):
             stack = Stack.from_config(stack)
         if metric is None:
             metric = config.metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from rl_postproc.config import DataConfig, TaskConfig
 from rl_postproc.data.scores import ScoreSet
@@ -14,6 +14,7 @@ from rl_postproc.utils.seeds import MOST_SEED
 
 from ..base import Agent, make_agent
 from .learning_curve import LearningCurve
+from .stacks import APART, DropOneOut, named_stacks, row_of, stack_rows
 
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
@@ -34,6 +35,13 @@ class BenchmarkConfig(TaskConfig):
     """A benchmark: data, stack and metric, and the agents that are compared."""
 
     title: str = "benchmark"
+    stacks: dict[str, list[dict[str, Any]]] | None = Field(
+        None,
+        description="stacks on each of which every agent runs, in place of `stack`: names of packaged ones, or by name",
+    )
+    drop_one_out: DropOneOut | None = Field(
+        None, description="one of the stacks, of which each part is left out in turn, to see what it earns"
+    )
     agents: list[str | dict[str, Any]] = Field(
         default_factory=lambda: ["default", "grid_search", "sgl_thresh", "ppo"], min_length=1
     )
@@ -47,6 +55,20 @@ class BenchmarkConfig(TaskConfig):
     folds: int = Field(default=5, ge=2)
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     baseline: str = Field(default="grid_search", description="agent that the others' gains are measured against")
+
+    @field_validator("stacks", mode="before")
+    @classmethod
+    def _named_stacks(cls, value: Any, info: ValidationInfo) -> Any:
+        try:
+            return named_stacks(value, (info.context or {}).get("base"))
+        except UserError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _drops_what_is_there(self) -> BenchmarkConfig:
+        if self.drop_one_out is not None and self.drop_one_out.stack not in (self.stacks or {}):
+            raise ValueError(f"'drop_one_out' names the stack '{self.drop_one_out.stack}', which is not among 'stacks'")
+        return self
 
     @field_validator("seeds")
     @classmethod
@@ -72,9 +94,39 @@ class BenchmarkConfig(TaskConfig):
         return self
 
     def rows(self) -> list[str | dict[str, Any]]:
-        """Returns the settings of all agents, those of the learning curve after the others."""
+        """Returns the settings of all agents, with their stacks where there are several.
+
+        Raises:
+            UserError: one cannot be built.
+        """
         points = [] if self.learning_curve is None else self.learning_curve.points()
-        return [*self.agents, *(settings for _, _, settings in points)]
+        agents = [*self.agents, *(settings for _, _, settings in points)]
+        if self.stacks is None:
+            return agents
+        rows = stack_rows(self.stacks, agents)
+        if self.drop_one_out is not None:
+            if self.drop_one_out.row() not in agent_names(rows):
+                rows.append(
+                    row_of(self.drop_one_out.stack, self.stacks[self.drop_one_out.stack], self.drop_one_out.agent)
+                )
+            rows += self.drop_one_out.rows(self.stacks[self.drop_one_out.stack]).values()
+        return rows
+
+    def stack_names(self) -> dict[str, tuple[str, str]]:
+        """Returns the names of stack and agent of each row on one of the stacks, by the row's name."""
+        stacks = dict.fromkeys(self.stacks or {})
+        if self.drop_one_out is not None and self.stacks is not None:
+            whole = self.drop_one_out.stack
+            stacks |= dict.fromkeys(f"{whole} without {part}" for part in self.drop_one_out.rows(self.stacks[whole]))
+        longest = sorted(stacks, key=len, reverse=True)
+        found = {name: next((s for s in longest if name.startswith(f"{s} ")), "") for name in agent_names(self.rows())}
+        return {name: (stack, name[len(stack) :].strip()) for name, stack in found.items()}
+
+    def stack_of(self, row: str) -> list[dict[str, Any]]:
+        """Returns the stack of the row of that name."""
+        rows = self.rows()
+        own = rows[agent_names(rows).index(row)]
+        return own.get("stack", self.stack) if isinstance(own, dict) else self.stack
 
     def load_evaluation(self) -> ScoreSet | None:
         """Reads the evaluation set, if there is one."""
@@ -83,7 +135,7 @@ class BenchmarkConfig(TaskConfig):
 
 def named_agents(settings: list[str | dict[str, Any]]) -> dict[str, Agent]:
     """Returns the agents by their names in the table."""
-    own = [item if isinstance(item, str) else {k: v for k, v in item.items() if k != "name"} for item in settings]
+    own = [item if isinstance(item, str) else {k: v for k, v in item.items() if k not in APART} for item in settings]
     return dict(zip(agent_names(settings), map(make_agent, own), strict=True))
 
 
@@ -109,4 +161,5 @@ def choose_agents(config: BenchmarkConfig, names: list[str]) -> BenchmarkConfig:
     """Keeps the named agents of the config; a name that it lacks stands for that agent with its defaults."""
     rows = config.rows()
     known = {name: item for item, name in zip(rows, agent_names(rows), strict=True)}
-    return config.model_copy(update={"agents": [known.get(name, name) for name in names], "learning_curve": None})
+    chosen = [known.get(name, name) for name in names]
+    return config.model_copy(update={"agents": chosen, "learning_curve": None, "stacks": None, "drop_one_out": None})

@@ -18,13 +18,14 @@ from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.report import DataReport, data_report
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.postprocessor import with_classes
+from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError, unwarned
 
 from ..base import Agent
 from ..run_folder import refuse_others, remove, run_folder
-from .config import BenchmarkConfig, named_agents
+from .config import BenchmarkConfig, agent_names, named_agents
 from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
 from .outcome import WRITTEN, intervals, pool_folds, write_results
@@ -113,21 +114,28 @@ def run_benchmark(
         raise UserError(
             f"{config.folds} folds need at least as many clips, but there are {scores.n_clips}; set fewer folds."
         )
-    task, skipped = TuningTask.of_config(config, scores), Skipped(strict, out / "failures")
+    skipped = Skipped(strict, out / "failures")
     with run_folder(out):
         refuse_others(out, {"postprocessor.json": "a post-processor of `train`"})
         remove(out, ["failures/*.txt"])
-        agents = _fitting_agents(named_agents(config.rows()), task, skipped)
+        rows = config.rows()
+        stacks = {name: config.stack_of(name) for name in agent_names(rows)}
+        tasks = {repr(own): _task(config, scores, own) for own in stacks.values()}
+        of_agent = {name: tasks[repr(own)] for name, own in stacks.items()}
+        agents = _fitting_agents(named_agents(rows), of_agent, skipped)
         reports = [data_report(part) for part in (scores, evaluation) if part is not None]
         for report in reports:
             tell(report)
-        plan = _plan(config, task, evaluation, out, fresh, watch)
+        plans: dict[int, Plan] = {}
         outcomes: dict[str, Outcome] = {}
         for number, (name, agent) in enumerate(agents.items()):
-            found = _run_agent(plan, name, agent, number / len(agents), 1 / len(agents), skipped)
+            task, begin = of_agent[name], number / len(agents)
+            plan = plans[id(task)] = plans.get(id(task)) or _plan(config, task, evaluation, out, fresh, watch, begin)
+            found = _run_agent(plan, name, agent, begin, 1 / len(agents), skipped)
             if found is not None:
                 outcomes[name] = found
         skipped.require(len(outcomes))
+        plan = plans[id(of_agent[next(iter(outcomes))])]
         results = _results(plan, outcomes, skipped)
         curves = {name: found.curves for name, found in outcomes.items()}
         folders = {(name, seed): own for name, found in outcomes.items() for seed, own in found.folders.items()}
@@ -147,28 +155,35 @@ def _plan(
     out: Path,
     fresh: bool,
     watch: BenchmarkProgress,
+    begin: float = 0.0,
 ) -> Plan:
     """Deals the clips into folds, and counts all candidates where the table is small."""
     scores = task.scores
     if not task.has_large_table:
         # Ahead of all agents, so that the first to need it is not charged for it.
-        watch("counting all candidates", 0.0, {})
+        watch("counting all candidates", begin, {})
         _ = task.table
     # The clips that agents are scored on, and the fold of each; an evaluation set is one fold by itself.
     judged, n_folds, fold = task, config.folds, fold_of_clips(scores.clip_ids, config.folds)
     if evaluation is not None:
-        judged = TuningTask.of_config(config, with_classes(evaluation, scores.classes))
+        judged = TuningTask(with_classes(evaluation, scores.classes), task.stack, task.metric, objective=task.objective)
+        judged.scores.require_references()
         n_folds, fold = 1, torch.zeros(evaluation.n_clips, dtype=torch.int64)
     return Plan(config, task, judged, fold, n_folds, out, fresh, watch)
 
 
-def _fitting_agents(agents: dict[str, Agent], task: TuningTask, skipped: Skipped) -> dict[str, Agent]:
-    """Returns the agents that fit the task, as far as can be told before any work."""
+def _task(config: BenchmarkConfig, scores: ScoreSet, stack: list[dict[str, Any]]) -> TuningTask:
+    """Returns the task of a config with one of its stacks."""
+    return TuningTask(scores, Stack.from_config(stack), config.metric, objective=config.objective)
+
+
+def _fitting_agents(agents: dict[str, Agent], tasks: dict[str, TuningTask], skipped: Skipped) -> dict[str, Agent]:
+    """Returns the agents that fit their tasks, as far as can be told before any work."""
     fitting = {}
     for name, agent in agents.items():
         try:
             with work_of_agent():
-                agent.check(task)
+                agent.check(tasks[name])
             fitting[name] = agent
         except AgentError as error:
             skipped.add(name, error)
@@ -228,6 +243,11 @@ def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict
         results["published"] = config.published.model_dump(mode="json")
     counts = {name: found.counts for name, found in outcomes.items()}
     results["agents"], results["pairs"] = intervals(counts, plan.judged, config.baseline)
+    if config.stacks is not None:
+        results["stacks"] = config.stack_names()
+    if config.stacks is not None and config.drop_one_out is not None:
+        stack = config.stacks[config.drop_one_out.stack]
+        results["drop_one_out"] = config.drop_one_out.results(stack, results["pairs"])
     if config.learning_curve is not None:
         results["learning_curve"] = config.learning_curve.results(results["agents"])
     return results

@@ -143,7 +143,12 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     kind = "simulated clips" if results["simulated"] else "clips"
     title = f"{config.title}: {results['n_clips']} {kind}, {how}, in percent"
     console.print(tables.agents_table(results, title))
-    for note in (tables.intervals_note(results), tables.losses_note(results), tables.code_note(results)):
+    for note in (
+        tables.intervals_note(results),
+        tables.parts_note(results),
+        tables.losses_note(results),
+        tables.code_note(results),
+    ):
         if note:
             console.say(note)
     if "learning_curve" in results:

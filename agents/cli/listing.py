@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from rich.table import Table
 
+    from rl_postproc.pipeline.presets import StackPreset
     from rl_postproc.utils.registry import Registered
 
 
@@ -31,6 +32,7 @@ class Noun(str, Enum):
     rewards = "rewards"
     observations = "observations"
     simulation = "simulation"
+    stacks = "stacks"
 
 
 _BASES = {
@@ -53,7 +55,7 @@ def list_names(
     plugin: Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, settings included.")] = False,
 ) -> None:
-    """List stages, metrics, objectives, agents, formats, rewards, observations and the simulation, and their settings.
+    """List stages, stacks, metrics, objectives, agents, formats, rewards, observations and the simulation, with settings.
 
     `rl-postproc list` shows every name with what it stands for, `rl-postproc list agents` the settings of each agent too.
 
@@ -78,6 +80,10 @@ def names_of(noun: Noun) -> dict[str, dict[str, Any]]:
 
         fields = {name: _setting(field) for name, field in SimulationConfig.model_fields.items()}
         return {"simulated": {"summary": "The built-in simulated data set, `rl-postproc simulate`", "settings": fields}}
+    if noun is Noun.stacks:
+        from rl_postproc.pipeline.presets import load_preset, preset_names
+
+        return {name: _preset(load_preset(name)) for name in preset_names()}
     module, name = _BASES[noun]
     base: type[Registered] = getattr(import_module(module, __package__), name)
     return {name: _described(kind) for name, kind in base.types().items()}
@@ -89,6 +95,21 @@ def _described(kind: type[Registered]) -> dict[str, Any]:
     declared = {name: getattr(kind, name) for name in ("takes", "gives") if hasattr(kind, name)}
     settings = {name: _setting(field) for name, field in fields.items()}
     return {"summary": kind.summary(), **declared, "settings": settings}
+
+
+def _preset(preset: StackPreset) -> dict[str, Any]:
+    """Returns what a stack of that name is, and the parameters that it has."""
+    from rl_postproc.pipeline.stack import Stack
+
+    stack = Stack.from_config(preset.stack)
+    settings = {
+        name: {"type": "parameter", "unit": unit, "candidates": list(p.candidates), "scope": p.scope,
+               "required": False, "default": p.default, "description": ""}
+        for name, p, unit in zip(stack.space.names, stack.space.parameters, stack.units, strict=True)
+    }  # fmt: skip
+    source = f" ({preset.source})" if preset.source else ""
+    return {"summary": f"{preset.description[:1].upper()}{preset.description[1:]}{source}; {stack.space.n_candidates} "
+                       "candidates", "settings": settings}  # fmt: skip
 
 
 def _setting(field: FieldInfo) -> dict[str, Any]:

@@ -7,27 +7,36 @@ from typing import Literal
 import torch
 from pydantic import Field
 
+from rl_postproc.metrics.base import Counts, total_counts
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
-from ..base import Agent, FitResult, ProgressCallback, constant_fit, fit_best_constants, silent
+from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
+from .inner_folds import FOLDS, best_width
+
+Selection = Literal["maximum", "smoothed", "inner_folds"]
 
 
 class GridSearch(Agent):
     """The best constant parameters of the grid, read off the count table, each class by itself or one setting for all.
 
-    Macro F1 of constant parameters splits by class, so the per-class search is the true optimum on its data: no other
-    constant parameters from the grid score higher there. With ``selection: smoothed`` each class's scores are smoothed
-    over neighbouring candidates before the best is taken: a broad hill is worth more on other clips than a sharp peak.
+    Macro F1 of constant parameters splits by class, so that with ``selection: maximum`` the per-class search is the true
+    optimum on its data: no other constant parameters from the grid score higher there. On other clips a broad hill is
+    worth more than a sharp peak: with ``smoothed`` each class's scores are smoothed over neighbouring candidates before
+    the best is taken, which holds out better by half a point on average where events are scored, and worse by as much where
+    tags are. With ``inner_folds`` the clips say how strongly: by the width, unless none, half of it or twice it holds out
+    clearly better on five inner folds.
     """
 
     agent: Literal["grid_search"] = "grid_search"
     scope: Literal["class", "global"] = Field(default="class", description="one setting a class, or one for all")
-    selection: Literal["maximum", "smoothed"] = Field(
-        default="maximum", description="the best candidate, or the best after smoothing over its neighbours"
+    selection: Selection = Field(
+        default="inner_folds",
+        description="maximum: the best candidate; smoothed: the best after smoothing over its neighbours; inner_folds: "
+        "as strongly as holds out best",
     )
     smoothing: float = Field(
-        default=0.08, gt=0, le=1, description="for smoothed: width as a fraction of each parameter's number of values"
+        default=0.08, gt=0, le=1, description="width as a fraction of each parameter's number of values"
     )
 
     def check(self, task: TuningTask) -> None:
@@ -39,12 +48,20 @@ class GridSearch(Agent):
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Returns the best candidate of each class, or of all classes together."""
-        table, space, evaluations = task.summed, task.stack.space, task.stack.space.n_candidates * task.scores.n_clips
-        smoothing = self.smoothing if self.selection == "smoothed" else 0.0
+        space, evaluations = task.stack.space, task.stack.space.n_candidates * task.scores.n_clips
+        width = {"maximum": 0.0, "smoothed": 1.0}.get(self.selection)
+        if width is None:
+            width = best_width(task, self._counts)
+            evaluations *= 1 + FOLDS
+        return constant_fit(task, space.values[self._best(task, width).cpu()], evaluations)
+
+    def _best(self, task: TuningTask, width: float) -> torch.Tensor:
+        """Returns the best candidate of each class, int64 ``[class]``, smoothed by so many times the usual width."""
+        table, smoothing = task.summed, width * self.smoothing
         if self.scope == "global":
-            values = space.values[table.best_global(task.objective, smoothing)].expand(table.n_classes, -1)
-            return constant_fit(task, values, evaluations)
-        if not smoothing:
-            return fit_best_constants(task)
-        best = table.best_per_class(task.objective, smoothing)
-        return constant_fit(task, space.values[best.cpu()], evaluations)
+            return torch.full((table.n_classes,), table.best_global(task.objective, smoothing))
+        return table.best_per_class(task.objective, smoothing) if smoothing else task.best_constants
+
+    def _counts(self, train: TuningTask, held: TuningTask, width: float) -> Counts:
+        """Returns what the best candidates of one task count on another, ``[class]``."""
+        return total_counts(held.summed.of_choice(self._best(train, width)))

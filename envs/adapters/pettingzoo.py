@@ -63,7 +63,7 @@ class PostProcessingParallelEnv(ParallelEnv):  # pyright: ignore[reportGeneralTy
     def __init__(
         self,
         scores: Source = None,
-        stack: Stack | list | None = None,
+        stack: Stack | list | str | None = None,
         metric: Metric | dict | None = None,
         reward: str | dict = "linearised_f1",
         episode: str | None = None,

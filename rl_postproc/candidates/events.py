@@ -213,9 +213,11 @@ def _beside(parts: list[DecodedEvents], width: int) -> DecodedEvents:
     key, place = torch.unique(torch.cat(keys), return_inverse=True)
     event = torch.cat([own[part.event] for own, part in zip(place.split([len(k) for k in keys]), parts, strict=True)])
     order = torch.argsort(event, stable=True)
-    member = (torch.cat(column)[order] for column in (filters, [p.low for p in parts], [p.high for p in parts]))
+    number, low, high = (
+        torch.cat(column)[order] for column in (filters, [part.low for part in parts], [part.high for part in parts])
+    )
     track, first, last = key // width**2, key // width % width, key % width
-    return DecodedEvents(track, first, last, event[order], *member, parts[0].n_tracks, n_filters, n_levels,
+    return DecodedEvents(track, first, last, event[order], number, low, high, parts[0].n_tracks, n_filters, n_levels,
                          torch.cat(columns))  # fmt: skip
 
 

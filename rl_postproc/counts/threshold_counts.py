@@ -86,7 +86,7 @@ class ThresholdCounts:
             table = table.scatter_add_(0, place, change.int()).reshape(n_clips, -1, n_classes, n_levels)
             table = table.flip(-1).cumsum(-1, dtype=torch.int32).flip(-1)[..., 1:]
             counts[name] = narrowest(table.transpose(1, 2).flatten(2))
-        space = ParameterSpace(self.space.names, (*self.space.parameters[:-1], parameter))
+        space = replace(self.space, parameters=(*self.space.parameters[:-1], parameter))
         return CountTable({name: counts[name] for name in DETECTION}, self.metric, space)
 
     def at(self, thresholds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

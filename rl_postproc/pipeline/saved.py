@@ -26,7 +26,12 @@ Count = Annotated[int, Field(ge=1, le=1 << 20)]
 Price = Annotated[float, Field(ge=-2, le=2)]
 """λ: what an estimate costs where a true positive is worth 2."""
 
-_RANGES = {"probability": ("a probability", 0.0, 1.0), "seconds": ("a length in seconds", 0.0, MOST_SECONDS)}
+_RANGES = {
+    "probability": ("a probability", 0.0, 1.0),
+    "seconds": ("a length in seconds", 0.0, MOST_SECONDS),
+    "signed seconds": ("a time in seconds", -MOST_SECONDS, MOST_SECONDS),
+    "ratio": ("a ratio", 1.0, float("inf")),
+}
 """What values of a unit are called, and where they lie."""
 
 

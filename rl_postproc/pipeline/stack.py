@@ -14,6 +14,7 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.pipeline.presets import load_preset
 from rl_postproc.pipeline.space import ParameterSpace
 from rl_postproc.stages.base import Data, Stage
 from rl_postproc.stages.chain import check_chain, run_stages
@@ -57,7 +58,7 @@ class Stack:
         decides = self.stages[n_filters].decides_at is not None
         self.filters = self.stages[:n_filters]
         self.threshold = self.stages[n_filters] if decides else None
-        *_, last = self.stages
+        last = list(self.stages)[-1]
         after: tuple[Stage, ...] = self.stages[n_filters + decides :]
         # Events may be kept by their confidence as the last thing: by a stage of its own, or by the one that decides.
         kept = last.decides_at if after and last.takes == "events" else None
@@ -67,12 +68,17 @@ class Stack:
         self.event_thresholds = None if kept is None else last.parameters[kept].candidates
 
     @classmethod
-    def from_config(cls, config: Sequence[dict[str, Any]]) -> Stack:
+    def from_config(cls, config: Sequence[dict[str, Any]] | str) -> Stack:
         """Builds the stack from a list such as ``[{"stage": "median", "kernel": [0, 0.3]}, {"stage": "threshold"}]``.
 
+        Args:
+            config: the list, the name of a stack that comes with the package, or a YAML file (see `load_preset`).
+
         Raises:
-            UserError: an unknown stage, option or value.
+            UserError: an unknown stack, stage, option or value.
         """
+        if isinstance(config, str):
+            config = load_preset(config).stack
         return cls([Stage.make(item if isinstance(item, dict) else {}, f"stack[{i}]") for i, item in enumerate(config)])
 
     @classmethod

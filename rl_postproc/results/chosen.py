@@ -47,7 +47,7 @@ def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcess
     Of more than forty classes the first are listed.
     """
     units = processor.stack.units
-    labels = {name: f"{name} in s" if unit == "seconds" else name
+    labels = {name: f"{name} in s" if unit.endswith("seconds") else name
               for name, unit in zip(processor.stack.space.names, units, strict=True)}  # fmt: skip
     rows = {name: dict(row) for name, row in chosen.items()}
     names = list(next(iter(rows.values())))

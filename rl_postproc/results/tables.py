@@ -32,15 +32,18 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
 
     Args:
         results: ``rows``, ``score`` (the name of the score) and ``agents``: per agent ``agent`` and, but for the baseline,
-            ``gain`` with ``over``, ``value``, ``low``, ``high``; where there are some, ``skipped``: reasons by agent.
+            ``gain`` with ``over``, ``value``, ``low``, ``high``; where there are some, ``skipped``: reasons by agent, and
+            ``stacks``: the names of stack and agent of each row.
         title: heading.
     """
     rows, score = results["rows"], results["score"]
     table = Table(title=title, title_justify="left", box=HORIZONTALS)  # nine columns, within 120 characters
     gains = {entry["agent"]: entry["gain"] for entry in results.get("agents", ()) if "gain" in entry}
     over = next((gain["over"] for gain in gains.values()), "baseline")
+    stacks = results.get("stacks", {})
+    first = ["stack", "agent"] if stacks else ["agent"]
     for name in (
-        "agent",
+        *first,
         f"held-out\nmacro {score_label(score)}",
         f"gain over {over}\n(95 %)",
         *(f"macro\n{rate}" for rate in _rates(rows, score)),
@@ -49,13 +52,13 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
         "seconds",
         "evaluations",
     ):
-        table.add_column(name, justify="left" if name == "agent" else "right")
+        table.add_column(name, justify="left" if name in first else "right")
     for name in dict.fromkeys(row["agent"] for row in rows):
         own = [row for row in rows if row["agent"] == name]
         held = np.array([100 * row[f"macro_{score}"] for row in own])
         spread = f" ± {held.std(ddof=1):.2f}" if len(own) > 1 else ""
         table.add_row(
-            name,
+            *stacks.get(name, (name,)),
             f"{held.mean():.2f}{spread}",
             _gain(gains.get(name)),
             *(f"{100 * np.mean([row[f'macro_{rate}'] for row in own]):.2f}" for rate in _rates(rows, score)),
@@ -65,8 +68,8 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
             f"{np.mean([row['evaluations'] for row in own]):,.0f}",
         )
     for name in results.get("skipped", {}):
-        table.add_row(name, "skipped")
-    for column in table.columns[1:]:
+        table.add_row(*stacks.get(name, (name,)), "skipped")
+    for column in table.columns[len(first) :]:
         column.min_width = max(map(cell_len, map(str, column.cells)))  # headings break where figures must not
     table.caption, table.caption_justify = Text(skipped_note(results), style="default"), "left"
     return table
@@ -102,6 +105,20 @@ def intervals_note(results: Mapping[str, Any]) -> str:
         else "1 comparison"
     )
     return f"Intervals: {many}, over {drawn}; what {left_out} would change is not in them."
+
+
+def parts_note(results: Mapping[str, Any]) -> str:
+    """Says what each part of a stack earns, a part a line; empty where none was left out.
+
+    Args:
+        results: where parts were left out, ``drop_one_out``: the ``row`` of the whole stack, and of each of its ``parts`` the
+            gain of having it.
+    """
+    found = results.get("drop_one_out")
+    if not found or not found["parts"]:
+        return ""
+    lines = [f"  {part}: {_gain(gain)}" for part, gain in found["parts"].items()]
+    return "\n".join([f"What each part of '{found['row']}' earns, by leaving it out (95 %):", *lines])
 
 
 def losses_note(results: Mapping[str, Any], reference: str = "default") -> str:

@@ -130,10 +130,10 @@ def test_grid_search_is_as_good_as_the_best_of_all_constants(task: TuningTask) -
     )
     every = task.stack.space.values
     best = max(macro_f1(task, every[list(choice)]) for choice in itertools.product(range(4), repeat=3))
-    fit = make_agent("grid_search").fit(task, 0)
+    fit = make_agent({"agent": "grid_search", "selection": "maximum"}).fit(task, 0)
     assert macro_f1(task, fit.post_processor.choose(task.scores)) == pytest.approx(best)
     assert fit.evaluations == 4 * 8
-    shared = make_agent({"agent": "grid_search", "scope": "global"}).fit(task, 0)
+    shared = make_agent({"agent": "grid_search", "scope": "global", "selection": "maximum"}).fit(task, 0)
     assert macro_f1(task, shared.post_processor.choose(task.scores)) == pytest.approx(
         max(macro_f1(task, v) for v in every)
     )
@@ -141,7 +141,10 @@ def test_grid_search_is_as_good_as_the_best_of_all_constants(task: TuningTask) -
 
 
 def test_no_agent_with_constants_from_the_grid_beats_grid_search_on_its_own_clips(task: TuningTask) -> None:
-    best = macro_f1(task, make_agent("grid_search").fit(task, 0).post_processor.choose(task.scores))
+    best = macro_f1(
+        task,
+        make_agent({"agent": "grid_search", "selection": "maximum"}).fit(task, 0).post_processor.choose(task.scores),
+    )
     compared = 0
     for name in NAMES:
         try:

@@ -80,7 +80,7 @@ def test_every_stage_survives_the_way_through_its_config(name: str) -> None:
     again = Stage.types()[name].model_validate(stage.model_dump(mode="json"))
     assert again == stage
     assert again.parameters == stage.parameters
-    assert set(stage.units.values()) <= {"seconds", "probability", "ratio", "choice", "number"}
+    assert set(stage.units.values()) <= {"seconds", "signed seconds", "probability", "ratio", "choice", "number"}
     assert list(stage.units) == list(stage.parameters)
 
 

@@ -12,6 +12,7 @@ from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.stages.duration import Duration
 from rl_postproc.stages.gap_fill import GapFill
 from rl_postproc.stages.padding import Padding
+from rl_postproc.stages.shift import Shift
 from rl_postproc.utils.errors import UserError
 
 HOP, WIDTH = 0.05, 40
@@ -98,6 +99,29 @@ def test_padded_events_stay_in_their_clip_and_join(case: tuple, before: list[flo
                 padded.append((onset, offset, sure))
         expected.append(padded)
     same(Padding()(events, frames, before=torch.tensor(before), after=torch.tensor(after)), expected)
+
+
+SHIFTS = st.sampled_from([-0.4, -0.12, -0.05, 0.0, 0.05, 0.13, 0.5])
+
+
+@settings(max_examples=100)
+@given(case=drawn(), onset=st.lists(SHIFTS, min_size=3, max_size=3), offset=st.lists(SHIFTS, min_size=3, max_size=3))
+def test_shifted_events_keep_their_length_or_vanish(case: tuple, onset: list[float], offset: list[float]) -> None:
+    events, frames, rows = case
+    expected = []
+    for own, later, longer in zip(rows, onset, offset, strict=True):
+        moved: list[Event] = []
+        for begin, end, sure in own:
+            begin = round(max(0.0, begin + float(torch.tensor(later))), 6)
+            end = round(min(WIDTH * HOP, end + float(torch.tensor(longer))), 6)
+            if begin >= end:
+                continue
+            if moved and begin < moved[-1][1]:
+                moved[-1] = (moved[-1][0], max(end, moved[-1][1]), max(sure, moved[-1][2]))
+            else:
+                moved.append((begin, end, sure))
+        expected.append(moved)
+    same(Shift()(events, frames, onset=torch.tensor(onset), offset=torch.tensor(offset)), expected)
 
 
 def test_recordings_longer_than_any_limit_keep_their_events() -> None:

@@ -31,6 +31,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "gap_fill": {"gap": [0, 0.25]},
     "duration": {"shortest": [0, 0.3], "longest": [3, 600]},
     "padding": {"before": [0, 0.1], "after": [0, 0.07]},
+    "shift": {"onset": [-0.3, 0.1], "offset": [-0.2, 0, 0.2]},
     "confidence": {"threshold": [0.2, 0.45, 0.7]},
 }
 

@@ -23,7 +23,9 @@ from rl_postproc.task import TuningTask
 def test_exact_search_finds_the_best_of_all_combinations(average):
     for seed in range(6):
         scores, truth = random_tags(5, 3, seed)
-        found = thresholds_of({"agent": "exact_search", "average": average}, tag_task(scores, truth))
+        found = thresholds_of(
+            {"agent": "exact_search", "average": average, "selection": "maximum"}, tag_task(scores, truth)
+        )
         levels = [sorted({0.0, 1.0, *column.tolist()}) for column in scores.T]
         known = truth.any(0).numpy()
 
@@ -49,8 +51,10 @@ def test_exact_search_chooses_filters_as_the_grid_does_where_the_grid_has_every_
     ]
     task = TuningTask.build(scores, stack)
 
-    reached = [macro_f1(task, make_agent(name).fit(task, 0).post_processor.choose(scores))
-               for name in ("exact_search", "grid_search")]  # fmt: skip
+    reached = [
+        macro_f1(task, make_agent({"agent": name, "selection": "maximum"}).fit(task, 0).post_processor.choose(scores))
+        for name in ("exact_search", "grid_search")
+    ]
     assert reached[0] == pytest.approx(reached[1], abs=1e-12)
 
 
@@ -71,6 +75,8 @@ def test_filters_of_global_scope_are_the_same_for_all_classes():
     task = TuningTask.build(small_simulation(n_clips=30), Stack.from_config(stack))
     for average in ("macro", "micro"):
         values = (
-            make_agent({"agent": "exact_search", "average": average}).fit(task, 0).post_processor.choose(task.scores)
+            make_agent({"agent": "exact_search", "average": average, "selection": "maximum"})
+            .fit(task, 0)
+            .post_processor.choose(task.scores)
         )
         assert len(values[:, 0].unique()) == 1
