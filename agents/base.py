@@ -70,6 +70,9 @@ class Agent(Registered, ABC):
     left_to_resume: ClassVar[tuple[str, ...]] = ()
     """What `fit_in` leaves in the run folder to go on from, out of `LEFT_TO_RESUME`; nothing where a fit takes seconds."""
 
+    enumerates: ClassVar[bool] = True
+    """Whether it needs all candidates of the stack listed, so that these must not be too many."""
+
     needs_labels: ClassVar[bool] = True
     """Whether it tunes on references; others can be asked for a post-processor on none of the clips, see `on_few`."""
 
@@ -116,6 +119,17 @@ class Agent(Registered, ABC):
             UserError: it learns nothing from so few.
         """
         return make_agent({"agent": "few_clips", "of": self.model_dump(mode="json"), "clips": n_clips})
+
+
+def check_agent(agent: Agent, task: TuningTask) -> None:
+    """Says before any work what of a task does not fit an agent.
+
+    Raises:
+        UserError: the stack has too many candidates for it, or something else that `Agent.check` finds.
+    """
+    if agent.enumerates:
+        task.stack.check_candidates()
+    agent.check(task)
 
 
 def make_agent(settings: str | dict[str, Any]) -> Agent:

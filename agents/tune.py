@@ -13,7 +13,7 @@ from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import Source, TuningTask
 from rl_postproc.utils.errors import UserError
 
-from .base import Agent, ProgressCallback, make_agent, silent
+from .base import Agent, ProgressCallback, check_agent, make_agent, silent
 
 
 def tune(
@@ -57,7 +57,7 @@ def tune(
     """
     learner = _built_agent(agent, settings)
     task = TuningTask.build(scores, stack, metric, objective=objective)
-    learner.check(task)
+    check_agent(learner, task)
     with _reporting(learner, progress) as report:
         post_processor = learner.fit(task, seed, report).post_processor
     post_processor.about |= about(learner, seed, task)

@@ -210,7 +210,9 @@ class TuningTask:
 
     def select(self, clips: torch.Tensor) -> TuningTask:
         """Returns the task of the given clips (int64 indices), with its part of the table."""
-        return self._with(lambda: self.table.select(clips), self.scores.select(clips))
+        counted = isinstance(self._table, CountTable) or not self.has_large_table
+        # Of a large table that nobody has counted, the part is counted by itself.
+        return self._with((lambda: self.table.select(clips)) if counted else None, self.scores.select(clips))
 
     def to(self, device: str | torch.device) -> TuningTask:
         """Returns the task on another device, or this one where it is there already."""

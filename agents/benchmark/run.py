@@ -23,7 +23,7 @@ from rl_postproc.task import TuningTask
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError, unwarned
 
-from ..base import Agent
+from ..base import Agent, check_agent
 from ..run_folder import refuse_others, remove, run_folder
 from .config import BenchmarkConfig, agent_names, named_agents
 from .failures import AgentError, Skipped, work_of_agent
@@ -183,7 +183,7 @@ def _fitting_agents(agents: dict[str, Agent], tasks: dict[str, TuningTask], skip
     for name, agent in agents.items():
         try:
             with work_of_agent():
-                agent.check(tasks[name])
+                check_agent(agent, tasks[name])
             fitting[name] = agent
         except AgentError as error:
             skipped.add(name, error)

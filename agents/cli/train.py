@@ -123,7 +123,7 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     from rl_postproc.task import TuningTask
     from rl_postproc.utils.files import write_json
 
-    from ..base import LEFT_TO_RESUME
+    from ..base import LEFT_TO_RESUME, check_agent
     from ..benchmark.provenance import save_provenance, write_data
     from ..run_folder import refuse_others, remove, run_folder
     from ..tune import about
@@ -134,7 +134,7 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         with unwarned():
             scores = config.load_data()
         task = TuningTask.of_config(config, scores).to(device)
-        learner.check(task)
+        check_agent(learner, task)
         report = data_report(scores)
         tell_data(report)
         remove(out, [name for name in LEFT_TO_RESUME if not (resume and name in learner.left_to_resume)])

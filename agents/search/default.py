@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rl_postproc.task import TuningTask
 
@@ -13,6 +13,7 @@ class Default(Agent):
     """Every parameter of the stack at its declared default; the baseline that costs nothing."""
 
     agent: Literal["default"] = "default"
+    enumerates: ClassVar[bool] = False
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Returns the defaults."""

@@ -10,7 +10,7 @@ from rl_postproc.data.folds import drawn_clips
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
-from ..base import FitResult, ProgressCallback, make_agent, require_clips
+from ..base import FitResult, ProgressCallback, check_agent, make_agent, require_clips
 from ..parts import Parts, ResumableAgent, fit_within
 
 
@@ -32,7 +32,7 @@ class FewClips(ResumableAgent):
     def check(self, task: TuningTask) -> None:
         """Needs so many clips, and what the agent needs."""
         require_clips(self, self.clips, task)
-        make_agent(self.of).check(task)
+        check_agent(make_agent(self.of), task)
 
     def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Fits the agent on the clips drawn."""

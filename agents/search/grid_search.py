@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import itertools
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rl_postproc.metrics.base import Counts, total_counts
+from rl_postproc.metrics.base import Counts, floating, total_counts
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
@@ -15,6 +16,8 @@ from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
 from .inner_folds import FOLDS, best_width
 
 Selection = Literal["maximum", "smoothed", "inner_folds"]
+
+Fraction = Annotated[float, Field(gt=0, le=100)]
 
 
 class GridSearch(Agent):
@@ -39,8 +42,26 @@ class GridSearch(Agent):
         default=0.08, gt=0, le=1, description="width as a fraction of each parameter's number of values"
     )
 
+    fractions: dict[str, list[Fraction]] = Field(
+        default={},
+        description="parameters in seconds that are, in each class, the candidate nearest to a fraction of the median length "
+        "of its references; the best of the fractions is taken for all classes, such as {median.kernel: [0.2, 0.33, 0.5]}",
+    )
+
+    @model_validator(mode="after")
+    def _fractions_are_of_classes(self) -> GridSearch:
+        if self.fractions and self.scope == "global":
+            raise ValueError("'fractions' of each class's lengths make no setting for all classes; leave out 'scope'")
+        return self
+
     def check(self, task: TuningTask) -> None:
-        """Needs an objective that splits by class, unless one setting is sought for all of them."""
+        """Needs an objective that splits by class, unless one setting is sought for all; and the parameters that it names."""
+        names, units = task.stack.space.names, task.stack.units
+        for name in self.fractions:
+            if name not in names or units[names.index(name)] != "seconds":
+                timed = [own for own, unit in zip(names, units, strict=True) if unit == "seconds"]
+                raise UserError(f"The agent 'grid_search' is to set '{name}' by lengths of events, but the stack has no such "
+                                f"parameter in seconds (it has {', '.join(timed) or 'none'}).")  # fmt: skip
         none = {name: torch.zeros(1, dtype=torch.float64) for name in task.metric.columns}
         if self.scope == "class" and task.objective.class_terms(task.metric, none) is None:
             raise UserError(f"The agent 'grid_search' searches each class by itself, but the objective "
@@ -60,7 +81,33 @@ class GridSearch(Agent):
         table, smoothing = task.summed, width * self.smoothing
         if self.scope == "global":
             return torch.full((table.n_classes,), table.best_global(task.objective, smoothing))
-        return table.best_per_class(task.objective, smoothing) if smoothing else task.best_constants
+        if not self.fractions:
+            return table.best_per_class(task.objective, smoothing) if smoothing else task.best_constants
+        best, best_value = None, -torch.inf
+        for chosen in itertools.product(*self.fractions.values()):
+            found = table.best_per_class(task.objective, smoothing, self._allowed(task, chosen))
+            counts = floating(total_counts(table.of_choice(found)))
+            value = float(task.objective.value(task.metric, counts))
+            if best is None or value > best_value:
+                best, best_value = found, value
+        assert best is not None
+        return best
+
+    def _allowed(self, task: TuningTask, fractions: tuple[float, ...]) -> torch.Tensor:
+        """Returns which candidates have the lengths nearest to fractions of each class's, bool ``[class, candidate]``."""
+        references, space = task.scores.require_references(), task.stack.space
+        length = references.offset - references.onset
+        allowed = torch.ones(task.scores.n_classes, space.n_candidates, dtype=torch.bool)
+        for name, fraction in zip(self.fractions, fractions, strict=True):
+            place = space.names.index(name)
+            grid = torch.tensor(space.parameters[place].candidates)
+            for label in range(task.scores.n_classes):
+                own = length[references.label == label]
+                # A class without references is free.
+                if len(own):
+                    nearest = grid[(grid - fraction * float(own.median())).abs().argmin()]
+                    allowed[label] &= space.values[:, place] == nearest
+        return allowed.to(task.device)
 
     def _counts(self, train: TuningTask, held: TuningTask, width: float) -> Counts:
         """Returns what the best candidates of one task count on another, ``[class]``."""

@@ -16,7 +16,7 @@ from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
 from ...envs.evaluation import set_aside
-from ..base import Agent, FitResult, ProgressCallback, make_agent, share
+from ..base import Agent, FitResult, ProgressCallback, check_agent, make_agent, share
 from ..parts import Parts, ResumableAgent, fit_within
 
 _MOST = 10_000
@@ -59,7 +59,7 @@ class Tuned(ResumableAgent):
     def check(self, task: TuningTask) -> None:
         """Needs what the agent needs with each combination of its settings."""
         for agent in self._combinations():
-            agent.check(task)
+            check_agent(agent, task)
 
     def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
         """Tries some settings on a part of the clips, and fits the best on all of them."""

@@ -75,8 +75,10 @@ def sweep_stream(
         The table of all clips, in the order of their arrival.
 
     Raises:
-        UserError: there is no part, a part has no references, or other classes than the first.
+        UserError: there is no part, a part has no references, or other classes than the first; or the stack has too many
+            candidates.
     """
+    stack.check_candidates()
     tables: list[tuple[torch.Tensor, ...]] = []
     classes: tuple[str, ...] | None = None
     done = 0

@@ -90,7 +90,9 @@ class CountTable:
         """Linearises the objective at one candidate per clip and class (or per class)."""
         return objective.linearise(self.metric, total_counts(self.of_choice(choice)), self.n_clips)
 
-    def best_per_class(self, objective: Objective, smoothing: float = 0.0) -> torch.Tensor:
+    def best_per_class(
+        self, objective: Objective, smoothing: float = 0.0, allowed: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Returns the candidates, one a class, that together maximise the objective, int64 ``[class]``.
 
         The objective must be a mean of terms of the classes, so that each is searched by itself; parameters of global
@@ -102,6 +104,7 @@ class CountTable:
             objective: what is maximised.
             smoothing: width of the Gaussian that smooths each class's terms over the candidates first, as in `smoothed`;
                 with parameters of global scope the sum of the smoothed terms is maximised.
+            allowed: which candidates a class may have, bool ``[class, candidate]``; all when None.
 
         Raises:
             UserError: the objective does not split by class.
@@ -118,13 +121,15 @@ class CountTable:
         if smoothing:
             quality[whole] = smoothed(quality[whole], self.space.grids, smoothing)
         quality = torch.where(idle, -self.metric.output(totals).T.double(), quality)
+        if allowed is not None:
+            quality = quality.expand(-1, self.space.n_candidates).where(allowed, -torch.inf)
         group = self.space.global_group.to(quality.device)
         best, best_value = None, -torch.inf
         for g in range(int(group.max()) + 1):
-            allowed = torch.where(group == g, quality, -torch.inf)
-            value = float(allowed.amax(1)[known & ~idle.all(1)].sum())
+            possible = torch.where(group == g, quality, -torch.inf)
+            value = float(possible.amax(1)[known & ~idle.all(1)].sum())
             if best is None or value > best_value:
-                best, best_value = _middle_of_best(allowed, self.space.grids), value
+                best, best_value = _middle_of_best(possible, self.space.grids), value
         assert best is not None
         return best
 

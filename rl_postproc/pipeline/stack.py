@@ -22,7 +22,7 @@ from rl_postproc.stages.one_of import OneOf
 from rl_postproc.utils.errors import UserError
 
 MOST_CANDIDATES = 10_000_000
-"""Combinations of parameter values that a stack may have."""
+"""Combinations of parameter values that are counted."""
 
 
 class Stack:
@@ -40,7 +40,7 @@ class Stack:
         """Checks that each stage takes what the one before it gives, and that decisions or events come out.
 
         Raises:
-            UserError: the stages do not fit together, or have too many candidates.
+            UserError: the stages do not fit together.
         """
         self.stages: tuple[Stage, ...] = tuple(stages)
         self.gives = check_chain(stages)
@@ -50,10 +50,6 @@ class Stack:
                 "The stage 'one_of' stands alone in a stack; write the other stages into each of its stacks."
             )
         self.branches = (self,) if choice is None else tuple(Stack(own) for own in choice.stacks.values())
-        n_candidates = sum(branch._n_combinations() for branch in self.branches)
-        if n_candidates > MOST_CANDIDATES:
-            raise UserError(f"The stack has {n_candidates:.2g} candidates, all combinations of its parameters' values, and "
-                            f"may have {MOST_CANDIDATES:.0g}; give fewer values.")  # fmt: skip
         n_filters = next(i for i, stage in enumerate(self.stages) if stage.gives != "scores")
         decides = self.stages[n_filters].decides_at is not None
         self.filters = self.stages[:n_filters]
@@ -90,8 +86,17 @@ class Stack:
         """Returns the list from which `from_config` builds an equal stack."""
         return [stage.model_dump(mode="json") for stage in self.stages]
 
-    def _n_combinations(self) -> int:
-        return math.prod(len(p.candidates) for stage in self.stages for p in stage.parameters.values())
+    def check_candidates(self) -> None:
+        """Insists that all candidates can be listed and counted.
+
+        Raises:
+            UserError: they are too many.
+        """
+        n_candidates = self.space.n_candidates
+        if n_candidates > MOST_CANDIDATES:
+            raise UserError(f"The stack has {n_candidates:.2g} candidates, all combinations of its parameters' values, and "
+                            f"at most {MOST_CANDIDATES:.0g} can be counted; give fewer values, or use the agent "
+                            "'beam_search'.")  # fmt: skip
 
     @cached_property
     def space(self) -> ParameterSpace:

@@ -15,6 +15,7 @@ from rl_postproc.counts.choice import macro_gain
 from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.metrics.base import total_counts
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
 
 STACK = [
     {"stage": "median", "kernel": [0, 0.3]},
@@ -93,3 +94,50 @@ def test_silence_stays_where_no_threshold_is_worth_anything() -> None:
     task = TuningTask.build(nothing, [{"stage": "threshold"}])
     fit = make_agent({"agent": "exact_search", "selection": "smoothed"}).fit(task, 0)
     assert len(fit.post_processor.apply(nothing)) == 0
+
+
+def test_kernels_follow_the_median_lengths_of_events(task: TuningTask) -> None:
+    kernels = [0.0, 0.1, 0.2, 0.4, 0.8, 1.6]
+    levels = {"low": 0.1, "high": 0.9, "count": 9}
+    own = TuningTask.build(
+        task.scores, [{"stage": "median", "kernel": kernels}, {"stage": "threshold", "threshold": levels}]
+    )
+    references, choices = own.scores.require_references(), {}
+    fractions = [0.1, 0.25, 0.6]
+    for fraction in fractions:
+        agent = {"agent": "grid_search", "selection": "maximum", "fractions": {"median.kernel": [fraction]}}
+        values = choices[fraction] = make_agent(agent).fit(own, 0).post_processor.choose(own.scores)
+        for label in range(3):
+            length = references.offset - references.onset
+            median = float(length[references.label == label].median())
+            nearest = min(kernels, key=lambda k: abs(k - fraction * median))
+            assert float(values[label, 0]) == pytest.approx(nearest)
+            same = [c for c, v in enumerate(own.stack.space.values) if float(v[0]) == float(values[label, 0])]
+            score = own.metric.score({k: v.double() for k, v in own.table.totals().items()})[same, label]
+            index = (own.stack.space.values == values[label]).all(1).byte().argmax()
+            assert float(score.max()) == float(score[same.index(int(index))])
+    reached = {f: own.metric.summarise(counts(own, v)).macro for f, v in choices.items()}
+    both = make_agent({"agent": "grid_search", "selection": "maximum", "fractions": {"median.kernel": fractions}})
+    assert torch.equal(
+        both.fit(own, 0).post_processor.choose(own.scores), choices[max(reached, key=reached.__getitem__)]
+    )
+
+
+def counts(task: TuningTask, values: torch.Tensor) -> dict[str, torch.Tensor]:
+    return dict(
+        total_counts(task.metric.count(task.scores.require_references(), task.stack.events(task.scores, values)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fractions": {"median.kern": [0.3]}}, r"no such parameter in seconds \(it has median\.kernel\)"),
+        ({"fractions": {"threshold.threshold": [0.3]}}, "no such parameter in seconds"),
+        ({"fractions": {"median.kernel": [0.3]}, "scope": "global"}, "make no setting for all classes"),
+        ({"fractions": {"median.kernel": [-1]}}, "greater than 0"),
+    ],
+)
+def test_fractions_that_make_no_sense_are_refused(task: TuningTask, settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_agent({"agent": "grid_search", **settings}).check(task)
