@@ -14,7 +14,7 @@ import torch
 
 from rl_postproc.candidates.pool import LEFT_OUT_VALUE, LeftOut, PoolBounds
 from rl_postproc.counts.grid import chunks
-from rl_postproc.counts.levels import audible_tracks, filtered_levels, levels_of
+from rl_postproc.counts.levels import audible_tracks, filtered_levels
 from rl_postproc.counts.rows import run_settings
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
@@ -172,8 +172,8 @@ def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
         values, n_levels = filtered_levels(scores, stack, clips)
         n_filters = len(values)
         found = _runs(values)
-    elif stack.event_thresholds is not None and stack.threshold is None:
-        n_levels, n_filters = len(stack.event_thresholds), stack.space.n_candidates // len(stack.event_thresholds)
+    elif stack.event_levels is not None and stack.threshold is None:
+        n_levels, n_filters = len(stack.event_levels), stack.space.n_candidates // len(stack.event_levels)
         found = _sure_events(scores, stack, clips)
     else:
         n_levels, n_filters = 1, stack.space.n_candidates
@@ -288,7 +288,7 @@ def _sure_events(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Te
     found, repeated = run_settings(stack, filtered.transpose(0, 1).flatten(1), own)
     if isinstance(found, torch.Tensor):
         found = TrackEvents.from_decisions(found, repeated)
-    level = levels_of(found.confidence, torch.tensor(stack.event_thresholds, device=x.device)).long()
+    level = stack.n_kept(found)
     found, level = kept(found, level > 0), level[level > 0]
     first, last = repeated.frames_of_events(found.track, found.onset, found.offset)
     setting, number = found.track // (n * n_tracks), found.track // n_tracks % n

@@ -16,8 +16,8 @@ def audible_tracks(scores: ScoreSet, stack: Stack, clips: slice) -> torch.Tensor
     lowest = None
     if stack.threshold is not None:
         lowest = float(thresholds_of(stack.threshold, x.device)[0])
-    elif stack.event_thresholds is not None and len(stack.after) == 1 and stack.after[0].sure_as_scores:
-        lowest = stack.event_thresholds[0]
+    elif stack.after and stack.after[0].sure_as_scores and len(stack.after) == 1 and stack.least_sure is not None:
+        lowest = stack.least_sure
     if lowest is None or not all(stage.monotone for stage in stack.filters):
         return torch.arange(len(x), device=x.device)
     return (x.amax(1) > lowest).nonzero()[:, 0]

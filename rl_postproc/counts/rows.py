@@ -17,7 +17,6 @@ import torch
 from rl_postproc.counts.levels import (
     audible_tracks,
     filtered_levels,
-    levels_of,
     narrowest,
     tabulate,
     thresholds_of,
@@ -80,9 +79,7 @@ class RowCounter:
         self._n_filters = stack.n_filter_settings
         threshold = stack.threshold
         self._n_levels = 1 if threshold is None else len(thresholds_of(threshold, scores.device))
-        thresholds = stack.event_thresholds
-        self._event_thresholds = None if thresholds is None else torch.tensor(thresholds, device=scores.device)
-        self._n_last = 1 if thresholds is None else len(thresholds)
+        self._n_last = 1 if stack.event_levels is None else len(stack.event_levels)
 
     def count(self, clips: slice) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Returns tracks int64 ``[track]``, and each column less what silence counts, ``[track, candidate]``."""
@@ -134,7 +131,7 @@ class RowCounter:
         # Settings of the later stages one after another, each with all rows.
         n_rows, n_after = len(x), len(self._values)
         found, frames = run_settings(self._stack, x.T.contiguous(), self._scores.frames_of(clips).select(track))
-        if isinstance(found, torch.Tensor) and self._prepared is not None and self._event_thresholds is None:
+        if isinstance(found, torch.Tensor) and self._prepared is not None and self._stack.event_levels is None:
             active = found.reshape(len(found), n_after, n_rows).transpose(0, 1).to(torch.uint8)
             parts = self._prepared.intervals(active, clips, track)
             counts = [tabulate(part, n_after * n_rows, 1, torch.int32)[:, 0] for part in parts]
@@ -145,16 +142,15 @@ class RowCounter:
         return [count.reshape(n_after, n_rows, -1).transpose(0, 1).flatten(1).int() for count in counts]
 
     def _count_events(self, found: TrackEvents, clips: slice, track: torch.Tensor) -> list[torch.Tensor]:
-        """Counts events of rows, int64 ``[row, event threshold]`` a column: each row as a clip of its own."""
-        levels = None
-        if self._event_thresholds is not None:
-            levels = levels_of(found.confidence, self._event_thresholds).long()
+        """Counts events of rows, int64 ``[row, event level]`` a column: each row as a clip of its own."""
+        if self._stack.event_levels is not None:
+            levels = self._stack.n_kept(found)
             found, levels = kept(found, levels > 0), levels[levels > 0]
             wanted, events = self._as_clips(found, clips, track)
             intervals = self._metric.level_intervals(wanted, events, levels)
             if intervals is not None:
                 return [tabulate(intervals[name], len(track), self._n_last, torch.int32) for name in self._names]
-            # Every threshold makes a row of its own.
+            # Every level makes a row of its own.
             owner, level = ragged_ranges(torch.zeros_like(levels), levels)
             found, row = kept(found, owner), level * len(track) + found.track[owner]
             order = torch.argsort(row, stable=True)
@@ -181,14 +177,14 @@ class RowCounter:
 
 
 def event_settings(stack: Stack) -> torch.Tensor:
-    """Returns all combinations of the later stages' candidates, less `event_thresholds`, ``[setting, parameter]``."""
+    """Returns all combinations of the later stages' candidates, less `event_levels`, ``[setting, parameter]``."""
     parameters = [p for stage in stack.after for p in stage.parameters.items()]
     dropped = None if stack.sure is None else stack.sure.kept_above
     return combine([p.candidates for name, p in parameters if name != dropped])
 
 
 def run_settings(stack: Stack, x: torch.Tensor, frames: Frames) -> tuple[Data, Frames]:
-    """Applies all of `event_settings` to tracks, less the `event_thresholds`.
+    """Applies all of `event_settings` to tracks, less the `event_levels`.
 
     Args:
         stack: linear.

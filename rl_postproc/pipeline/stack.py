@@ -32,8 +32,8 @@ class Stack:
 
     A sweep works on each of `branches` by itself, in four parts. `filters` give scores. `threshold` is the stage behind
     them if it decides at levels, so that all its candidates are worked out together. `after` is what follows. Of the
-    last parameter all candidates are tried together as well where it is a threshold of events' confidences:
-    `event_thresholds`. It is that of a stage of its own or of the one that decides, `sure`.
+    last parameter all candidates, `event_levels`, are tried together as well where it only says which events stay: that of
+    a stage of its own (a least confidence or duration), or of the one that decides, `sure`.
     """
 
     def __init__(self, stages: Sequence[Stage]):
@@ -56,12 +56,12 @@ class Stack:
         self.threshold = self.stages[n_filters] if decides else None
         last = list(self.stages)[-1]
         after: tuple[Stage, ...] = self.stages[n_filters + decides :]
-        # Events may be kept by their confidence as the last thing: by a stage of its own, or by the one that decides.
-        kept = last.decides_at if after and last.takes == "events" else None
+        # Events may be dropped as the last thing: by a stage that does nothing else, or by the one that decides.
+        kept = last.swept_at_once if after else None
         self.after = after if kept is None else after[:-1]
         self.sure = last if len(after) == 1 and not decides and last.kept_above is not None else None
         kept = kept if self.sure is None else self.sure.kept_above
-        self.event_thresholds = None if kept is None else last.parameters[kept].candidates
+        self.event_levels = None if kept is None else last.parameters[kept].candidates
 
     @classmethod
     def from_config(cls, config: Sequence[dict[str, Any]] | str) -> Stack:
@@ -115,6 +115,20 @@ class Stack:
             names += [f"{owner}.{name}" for name in stage.parameters]
             parameters += stage.parameters.values()
         return ParameterSpace(tuple(names), tuple(parameters))
+
+    @property
+    def least_sure(self) -> float | None:
+        """The lowest of `event_levels` where these are thresholds of confidence, which no event at or below it passes."""
+        if self.event_levels is None or (self.sure is None and self.stages[-1].decides_at is None):
+            return None
+        return self.event_levels[0]
+
+    def n_kept(self, events: TrackEvents) -> torch.Tensor:
+        """Returns how many of `event_levels`, the first ones, keep each event, int64 ``[event]``."""
+        if self.sure is None:
+            return self.stages[-1].n_kept(events)
+        assert self.event_levels is not None
+        return torch.bucketize(events.confidence, torch.tensor(self.event_levels, device=events.confidence.device))
 
     @cached_property
     def units(self) -> tuple[str, ...]:

@@ -163,6 +163,19 @@ class Stage(Registered, ABC):
         raise NotImplementedError("only of stages with kept_above")
 
     @property
+    def swept_at_once(self) -> str | None:
+        """The parameter of a stage on events all of whose candidates can be tried at once; see `n_kept`."""
+        return self.decides_at if self.takes == "events" else None
+
+    def n_kept(self, x: TrackEvents) -> torch.Tensor:
+        """Returns how many candidates of `swept_at_once`, the first ones, keep each event, int64 ``[event]``.
+
+        Such a stage does nothing but drop events, whatever others there are, and drops the more the higher the candidate.
+        """
+        level = torch.tensor(self.parameters[str(self.swept_at_once)].candidates, device=x.confidence.device)
+        return torch.bucketize(x.confidence, level)
+
+    @property
     def units(self) -> dict[str, str]:
         """The unit of each parameter."""
         return {name: self.unit(name) for name in self.parameters}

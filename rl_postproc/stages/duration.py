@@ -42,6 +42,19 @@ class Duration(Stage):
                                  "most the longest's")  # fmt: skip
         return self
 
+    @property
+    def swept_at_once(self) -> str | None:
+        """See `Stage.swept_at_once`: the shortest, where nothing else is to be tuned."""
+        return "shortest" if len(self.longest.candidates) == 1 else None
+
+    def n_kept(self, x: TrackEvents) -> torch.Tensor:
+        """See `Stage.n_kept`."""
+        length = (x.offset - x.onset).round(decimals=DECIMALS)
+        shortest = torch.tensor(self.shortest.candidates, device=length.device).double().round(decimals=DECIMALS)
+        longest = torch.tensor(self.longest.candidates[0]).double().round(decimals=DECIMALS).item()
+        fits = (length <= longest) | (self.longest.candidates[0] >= MOST_SECONDS)
+        return torch.bucketize(length, shortest, right=True) * fits
+
     def __call__(self, x: TrackEvents, frames: Frames, **values: torch.Tensor) -> TrackEvents:
         """Compares lengths, in the microseconds in which times are written."""
         length = (x.offset - x.onset).round(decimals=DECIMALS)

@@ -53,6 +53,8 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
         _check_sweep(stage, x, frames)
     if stage.kept_above is not None:
         _check_sure(stage, x, frames, values, y)
+    if isinstance(given, TrackEvents) and stage.swept_at_once is not None:
+        _check_swept(stage, given, frames)
     if stage.sure_as_scores:
         _check_sure_as_scores(stage, x, frames, values)
     if stage.monotone:
@@ -158,6 +160,17 @@ def _only_compares(given: Data, y: Data, level: torch.Tensor) -> bool:
     if isinstance(given, TrackEvents):
         return _same(y, kept(given, given.confidence > level[given.track]))
     return isinstance(y, torch.Tensor) and torch.equal(y, given > level)
+
+
+def _check_swept(stage: Stage, given: TrackEvents, frames: Frames) -> None:
+    name = str(stage.swept_at_once)
+    alone = all(len(p.candidates) == 1 for other, p in stage.parameters.items() if other != name)
+    require(alone, f"stage '{stage.stage}' says swept_at_once '{name}' and has other parameters to tune")
+    n_kept, ones = stage.n_kept(given), torch.ones(given.n_tracks)
+    for number, value in enumerate(stage.parameters[name].candidates):
+        own = {other: ones * (value if other == name else p.candidates[0]) for other, p in stage.parameters.items()}
+        good = _same(stage(given, frames, **own), kept(given, n_kept > number))
+        require(good, f"stage '{stage.stage}': n_kept is not what it keeps with {name} = {value:g}")
 
 
 def _check_sure(stage: Stage, x: torch.Tensor, frames: Frames, values: dict, y: Data) -> None:

@@ -123,13 +123,6 @@ THRESHOLD = {"stage": "threshold"}
         ([{"stage": "threshold", "threshold": {"candidates": [0.1], "scope": "globl"}}], r"'class' or 'global'"),
         ([THRESHOLD, {"stage": "median"}], r"'median' takes scores, but decisions reach it"),
         ([{"stage": "median"}], r"ends with scores.*threshold"),
-        (
-            [
-                {"stage": "median", "kernel": {"low": 0, "high": 9, "count": 9999}},
-                {"stage": "threshold", "threshold": {"low": 0, "high": 1, "count": 9999}},
-            ],
-            r"1e\+08 candidates.*give fewer",
-        ),
         ([{"stage": "median", "kernel": [0, 601]}], r"at most 600"),
         ([{"stage": "threshold", "threshold": {"low": 0, "high": 1, "count": 10**9}}], r"count.*at most 10000"),
         ([], r"ends with scores"),
