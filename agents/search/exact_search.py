@@ -64,7 +64,7 @@ def smoothed_best(counts: ThresholdCounts, gain: Gain, smoothing: float) -> Choi
 
 
 class ExactSearch(Agent):
-    """Exact search over all thresholds and filters, for macro or micro F1.
+    """Exact search over all thresholds, of scores or of events' confidences, and all filters, for macro or micro F1.
 
     `grid_search` is the same over the grid's thresholds. With ``selection: maximum`` no constant parameters with these
     filters score higher on its own data; the threshold lies in the middle between the scores that bound it. With
@@ -83,7 +83,7 @@ class ExactSearch(Agent):
 
     def check(self, task: TuningTask) -> None:
         """Needs a threshold of each class at the end, and F1 counts at all thresholds."""
-        check_thresholds(self, task)
+        check_thresholds(self, task, of_events=True)
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Returns the best thresholds and filters."""

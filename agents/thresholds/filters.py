@@ -17,13 +17,18 @@ from rl_postproc.utils.errors import UserError
 from ..base import Agent, Average, require_f1
 
 
-def check_thresholds(agent: Agent, task: TuningTask) -> None:
+def check_thresholds(agent: Agent, task: TuningTask, of_events: bool = False) -> None:
     """Checks that the stack ends with a threshold of each class, and that F1 can be counted at all thresholds at once.
+
+    Args:
+        agent: which one needs it.
+        task: what it is to be tuned on.
+        of_events: whether a threshold of events' confidences will do, too.
 
     Raises:
         UserError: one of them is not so.
     """
-    if not task.stack.ends_with_threshold:
+    if not task.stack.ends_with_threshold and not (of_events and task.stack.ends_with_confidence):
         raise UserError(f"The agent '{agent.name}' learns the threshold of a stack that ends with one; reorder the "
                         "stack, or use 'grid_search'.")  # fmt: skip
     if task.stack.space.parameters[-1].scope == "global":

@@ -12,10 +12,13 @@ from __future__ import annotations
 import torch
 
 from rl_postproc.counts.grid import Progress, chunks
+from rl_postproc.counts.rows import as_clips, run_settings
 from rl_postproc.counts.threshold_counts import ThresholdCounts
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.metrics.base import Metric, PreparedMetric
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.stages.event_tools import kept
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.parallel import in_threads
 from rl_postproc.utils.tensors import argsort, divide, flatnonzero
@@ -47,7 +50,7 @@ def sweep_all_thresholds(
         The counts, on the device of the scores.
 
     Raises:
-        UserError: the stack does not end with a threshold, or the metric cannot count all thresholds.
+        UserError: the stack does not end with a threshold of scores or confidences, or the metric cannot count them all.
     """
     check_all_thresholds(scores, stack, metric)
     prepared = metric.prepare(scores)
@@ -55,6 +58,8 @@ def sweep_all_thresholds(
     work = _count_peaks if prepared.peaks_only else _count_chunk
 
     def count(clips: slice) -> Steps:
+        if not stack.ends_with_threshold:
+            return _count_sure(scores, stack, metric, clips)
         return work(scores, stack, prepared, clips)
 
     parts = []
@@ -73,9 +78,12 @@ def check_all_thresholds(scores: ScoreSet, stack: Stack, metric: Metric) -> None
     Raises:
         UserError: they cannot.
     """
-    if not stack.ends_with_threshold:
-        raise UserError("Counts at all thresholds need a stack whose last stage is 'threshold'; reorder the stack, or "
-                        "sweep its candidates.")  # fmt: skip
+    if not stack.ends_with_threshold and not stack.ends_with_confidence:
+        raise UserError("Counts at all thresholds need a stack whose last stage is 'threshold' or 'confidence'; reorder the "
+                        "stack, or sweep its candidates.")  # fmt: skip
+    if not stack.ends_with_threshold and type(metric).level_intervals is Metric.level_intervals:
+        raise UserError(f"The metric '{metric.name}' does not count events at all confidences at once; use an agent that "
+                        "searches the grid, such as 'grid_search'.")  # fmt: skip
     prepared = metric.prepare(scores.select([0]))
     if prepared is None or not {*CHANGING} <= {*prepared.columns} or "reference" not in prepared.fixed:
         raise UserError(f"The metric '{metric.name}' does not count true positives and estimates at all thresholds at "
@@ -117,6 +125,44 @@ def _count_chunk(scores: ScoreSet, stack: Stack, prepared: PreparedMetric, clips
     shift = (own - torch.arange(n_rows, device=x.device)) * n_ranks
     value = value_of_rank.flatten().index_select(0, place + shift.index_select(0, row))
     return _cells(scores, n_filters, clips, row), value, true_positives, estimated
+
+
+def _count_sure(scores: ScoreSet, stack: Stack, metric: Metric, clips: slice) -> Steps:
+    """Counts consecutive clips where a threshold of confidences decides which events stay: by the ranks of confidences."""
+    x, frames = scores.scores[clips].flatten(0, 1), scores.frames_of(clips)
+    tracks = (x.amax(1) > 0).nonzero()[:, 0]
+    filtered = stack.filter_all(x[tracks].T.contiguous(), frames.select(tracks))
+    n_filters, n_classes = len(filtered), scores.n_classes
+    own = frames.select(tracks.repeat(n_filters))
+    found, repeated = run_settings(stack, filtered.transpose(0, 1).flatten(1), own)
+    if isinstance(found, torch.Tensor):
+        found = TrackEvents.from_decisions(found, repeated)
+    found = kept(found, found.confidence > 0)
+    n_settings, row = len(repeated) // max(1, len(own)), torch.arange(len(repeated), device=x.device)
+    value, rank = torch.unique(found.confidence, return_inverse=True)
+    track = tracks[row % max(1, len(tracks))]
+    intervals = metric.level_intervals(*as_clips(scores, found, clips, track), rank + 1)
+    assert intervals is not None
+    setting, number = row // max(1, len(own)), row // max(1, len(tracks)) % n_filters
+    clip, label = clips.start + track // n_classes, track % n_classes
+    column = (number * n_settings + setting) * n_classes + label
+    cell = clip * (n_filters * n_settings * n_classes) + column
+    # A count rises below an interval's upper end and falls below its lower one.
+    keys, weights = [], []
+    for name in CHANGING:
+        part = intervals[name]
+        upper, lower, weight = part.high.long(), part.low.long(), part.weight.long()
+        ends = torch.cat([upper, lower]), torch.cat([cell[part.track]] * 2), torch.cat([weight, -weight])
+        above = ends[0] > 0
+        keys.append((ends[1] * (len(value) + 1) + ends[0])[above])
+        weights.append(ends[2][above])
+    key, place = torch.unique(torch.cat(keys), return_inverse=True)
+    changes = []
+    for own_place, weight in zip(place.split([len(k) for k in keys]), weights, strict=True):
+        changes.append(torch.zeros(len(key), dtype=torch.int64, device=key.device).index_add_(0, own_place, weight))
+    changed = (changes[0] != 0) | (changes[1] != 0)
+    key, hits, estimated = key[changed], changes[0][changed].int(), changes[1][changed].int()
+    return key // (len(value) + 1), value[key % (len(value) + 1) - 1], hits, estimated
 
 
 def _count_peaks(scores: ScoreSet, stack: Stack, prepared: PreparedMetric, clips: slice) -> Steps:

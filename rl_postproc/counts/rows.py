@@ -75,7 +75,6 @@ class RowCounter:
         self._scores, self._stack, self._metric, self._prepared = scores, stack, metric, prepared
         self._names = metric.columns if prepared is None else prepared.columns
         self._values = event_settings(stack)
-        self._references = scores.require_references()
         self._n_filters = stack.n_filter_settings
         threshold = stack.threshold
         self._n_levels = 1 if threshold is None else len(thresholds_of(threshold, scores.device))
@@ -99,7 +98,7 @@ class RowCounter:
         if self._stack.threshold is None:
             x = self._scores.scores[clips].flatten(0, 1)[tracks].T.contiguous()
             filtered = self._stack.filter_all(x, self._scores.frames_of(clips).select(tracks))
-            source = torch.arange(self._n_filters * n_tracks, device=x.device).reshape(-1, n_tracks).T.flatten()
+            source = torch.arange(self._n_filters * n_tracks, device=x.device).reshape(self._n_filters, n_tracks).T.flatten()
             zero = torch.zeros_like(source)
             values = filtered.transpose(1, 2).flatten(0, 1)
             return Rows(values, source, source % n_tracks, source // n_tracks, zero, zero, zero + 1)
@@ -146,7 +145,7 @@ class RowCounter:
         if self._stack.event_levels is not None:
             levels = self._stack.n_kept(found)
             found, levels = kept(found, levels > 0), levels[levels > 0]
-            wanted, events = self._as_clips(found, clips, track)
+            wanted, events = as_clips(self._scores, found, clips, track)
             intervals = self._metric.level_intervals(wanted, events, levels)
             if intervals is not None:
                 return [tabulate(intervals[name], len(track), self._n_last, torch.int32) for name in self._names]
@@ -156,24 +155,31 @@ class RowCounter:
             order = torch.argsort(row, stable=True)
             found = replace(kept(found, order), track=row[order], n_tracks=len(track) * self._n_last)
             track = track.repeat(self._n_last)
-        wanted, events = self._as_clips(found, clips, track)
+        wanted, events = as_clips(self._scores, found, clips, track)
         counts = self._metric.count(wanted, events)
         silence = self._metric.count(wanted, no_events(wanted))
         rows, label = torch.arange(len(track), device=track.device), track % self._scores.n_classes
         return [(counts[name] - silence[name])[rows, label].reshape(self._n_last, -1).T for name in self._names]
 
-    def _as_clips(self, found: TrackEvents, clips: slice, track: torch.Tensor) -> tuple[Events, Events]:
-        """Returns references and events of rows, each row as a clip of its own with its class's references."""
-        references, n_classes, n = self._references, self._scores.n_classes, len(track)
-        label, own = track % n_classes, clips.start * n_classes + track
-        cell = references.clip * n_classes + references.label
-        first = torch.searchsorted(cell, own)
-        row, index = ragged_ranges(first, torch.searchsorted(cell, own, right=True) - first)
-        names, classes = tuple(map(str, range(n))), self._scores.classes
-        sure = torch.ones(len(row), device=row.device)
-        wanted = Events(names, classes, row, label[row], references.onset[index], references.offset[index], sure)
-        own = label[found.track]
-        return wanted, Events(names, classes, found.track, own, found.onset, found.offset, found.confidence)
+
+def as_clips(scores: ScoreSet, found: TrackEvents, clips: slice, track: torch.Tensor) -> tuple[Events, Events]:
+    """Returns references and events of rows, each row as a clip of its own with its class's references.
+
+    Args:
+        scores: the score set, with references.
+        found: events of the rows.
+        clips: the consecutive clips that the rows belong to.
+        track: track within the clips of each row, int64 ``[row]``.
+    """
+    references, n_classes, n = scores.require_references(), scores.n_classes, len(track)
+    label, own = track % n_classes, clips.start * n_classes + track
+    cell = references.clip * n_classes + references.label
+    first = torch.searchsorted(cell, own)
+    row, index = ragged_ranges(first, torch.searchsorted(cell, own, right=True) - first)
+    names, classes, sure = tuple(map(str, range(n))), scores.classes, torch.ones(len(row), device=row.device)
+    wanted = Events(names, classes, row, label[row], references.onset[index], references.offset[index], sure)
+    own = label[found.track]
+    return wanted, Events(names, classes, found.track, own, found.onset, found.offset, found.confidence)
 
 
 def event_settings(stack: Stack) -> torch.Tensor:
@@ -196,6 +202,8 @@ def run_settings(stack: Stack, x: torch.Tensor, frames: Frames) -> tuple[Data, F
     """
     stages, settings, n_tracks = stack.after, event_settings(stack), x.shape[1]
     n = len(settings)
+    if not n_tracks:  # no stage has to cope with no tracks
+        return TrackEvents.from_decisions(torch.zeros_like(x, dtype=torch.bool), frames), frames
     repeated = frames.select(torch.arange(n_tracks, device=x.device).repeat(n))
     values = settings.to(x.device).repeat_interleave(n_tracks, 0)
     if stack.sure is not None:

@@ -152,6 +152,11 @@ class Stack:
         """Whether all thresholds can be counted together, because nothing follows the stage that decides at levels."""
         return self.threshold is not None and self.stages[-1] is self.threshold
 
+    @property
+    def ends_with_confidence(self) -> bool:
+        """Whether the last thing that is done to events made of scores is to keep those above a confidence."""
+        return self.threshold is None and self.least_sure is not None
+
     def decide(self, scores: ScoreSet, values: torch.Tensor) -> torch.Tensor:
         """Applies a stack that gives decisions.
 
