@@ -98,7 +98,9 @@ class RowCounter:
         if self._stack.threshold is None:
             x = self._scores.scores[clips].flatten(0, 1)[tracks].T.contiguous()
             filtered = self._stack.filter_all(x, self._scores.frames_of(clips).select(tracks))
-            source = torch.arange(self._n_filters * n_tracks, device=x.device).reshape(self._n_filters, n_tracks).T.flatten()
+            source = (
+                torch.arange(self._n_filters * n_tracks, device=x.device).reshape(self._n_filters, n_tracks).T.flatten()
+            )
             zero = torch.zeros_like(source)
             values = filtered.transpose(1, 2).flatten(0, 1)
             return Rows(values, source, source % n_tracks, source // n_tracks, zero, zero, zero + 1)

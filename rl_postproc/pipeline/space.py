@@ -72,6 +72,15 @@ class ParameterSpace:
             first, before = first + len(part.names), before + part.n_candidates
         return found
 
+    def active(self, values: torch.Tensor) -> torch.Tensor:
+        """Returns which of the parameter values have an effect, bool of the shape of ``[..., parameter]``."""
+        found = torch.ones_like(values, dtype=torch.bool)
+        first = 1
+        for number, part in enumerate(self.parts):
+            found[..., first : first + len(part.names)] = (values[..., 0] == number)[..., None]
+            first += len(part.names)
+        return found
+
     @cached_property
     def is_shared(self) -> tuple[bool, ...]:
         """Which parameters have a choice that is one for all classes (global scope)."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from rl_postproc.data.events import Events
 from rl_postproc.pipeline.policy import Constant
 from rl_postproc.pipeline.postprocessor import PostProcessor
+from rl_postproc.stages.one_of import OneOf
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.tensors import decimals
@@ -47,10 +48,20 @@ def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcess
     Of more than forty classes the first are listed.
     """
     units = processor.stack.units
+    choice = processor.stack.stages[0]
+    if isinstance(choice, OneOf):
+        which = processor.stack.space.names[0]
+        numbered = list(choice.stacks)
+        chosen = {
+            name: {**row, which: numbered[int(row[which])]} if isinstance(row[which], int | float) else row
+            for name, row in chosen.items()
+        }
     labels = {name: f"{name} in s" if unit.endswith("seconds") else name
               for name, unit in zip(processor.stack.space.names, units, strict=True)}  # fmt: skip
     rows = {name: dict(row) for name, row in chosen.items()}
-    names = list(next(iter(rows.values())))
+    used = {name for row in rows.values() for name in row}
+    names = [name for name in (*processor.stack.space.names, *next(iter(rows.values()))) if name in used]
+    names = list(dict.fromkeys(names))
     parameters = [{key: value for key, value in row.items() if key != "events_per_minute"} for row in rows.values()]
     if parameters[0] and len(rows) > 1 and all(row == parameters[0] for row in parameters):
         rate = sum(row["events_per_minute"] for row in rows.values())
@@ -66,13 +77,15 @@ def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcess
     for name in names:
         table.add_column(labels.get(name, name.replace("_", " ")), justify="right")
     for name, row in list(rows.items())[:MOST_ROWS]:
-        table.add_row(name, *(_shown(row[key]) for key in names))
+        table.add_row(name, *(_shown(row.get(key, "")) for key in names))
     if len(rows) > MOST_ROWS:
         table.add_row(f"… and {len(rows) - MOST_ROWS} more", *[""] * len(names))
     return table
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if not isinstance(value, Mapping):
         return f"{value:.4g}"
     if value["most_frequent"] is None:
@@ -85,7 +98,11 @@ def _parameters(processor: PostProcessor, task: TuningTask) -> list[dict[str, An
     """Returns of each class its parameters by name: numbers, or how they are spread."""
     names, policy = processor.stack.space.names, processor.policy
     if isinstance(policy, Constant):
-        return [dict(zip(names, row, strict=True)) for row in decimals(policy.values)]
+        active = processor.stack.space.active(policy.values).tolist()
+        return [
+            {name: value for name, value, used in zip(names, row, own, strict=True) if used}
+            for row, own in zip(decimals(policy.values), active, strict=True)
+        ]
     try:
         values = processor.choose(task.scores).cpu()
     except UserError:  # it chooses events
@@ -108,14 +125,17 @@ def _spread(
         decides: where something is decided, bool ``[clip, class]``.
         processor: whose candidates the most frequent value is one of.
     """
-    known = values.masked_fill(~decides[..., None], torch.nan)
+    decided = decides[..., None] & processor.stack.space.active(values)
+    known = values.masked_fill(~decided, torch.nan)
     low, high = (known.nanquantile(q, 0, interpolation="nearest") for q in (0.1, 0.9))
     columns = []
     for i, parameter in enumerate(processor.stack.space.parameters):
         grid = torch.tensor(parameter.candidates)
         nearest = torch.bucketize(values[..., i].contiguous(), (grid[1:] + grid[:-1]) / 2)
-        times = torch.zeros(values.shape[1], len(grid), dtype=torch.int64).scatter_add(1, nearest.T, decides.long().T)
+        times = torch.zeros(values.shape[1], len(grid), dtype=torch.int64).scatter_add(
+            1, nearest.T, decided[..., i].long().T
+        )
         columns.append(grid[times.argmax(1)])
-    most = torch.stack(columns, 1).masked_fill(~decides.any(0)[:, None], torch.nan)
+    most = torch.stack(columns, 1).masked_fill(~decided.any(0), torch.nan)
     found = {"most_frequent": most, "low": low, "high": high}
     return {name: [[None if x != x else x for x in row] for row in decimals(part)] for name, part in found.items()}
