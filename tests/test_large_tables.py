@@ -44,7 +44,7 @@ def test_sums_over_clips_are_counted_a_few_clips_at_a_time(stack: list, metric: 
 def test_searches_for_constants_need_no_table(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = small_simulation(13, 3, short=0.4)
     expected = make_agent(settings).fit(TuningTask.build(scores, STACK), 0)
-    monkeypatch.setattr(module, "LARGE_TABLE", 100)
+    monkeypatch.setattr(module, "LARGE_TABLE", 10)
     monkeypatch.setattr(module, "sweep", lambda *_: pytest.fail("a whole table is counted"))
     task = TuningTask.build(scores, STACK)
     assert task.has_large_table

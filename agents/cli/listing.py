@@ -102,10 +102,13 @@ def _preset(preset: StackPreset) -> dict[str, Any]:
     from rl_postproc.pipeline.stack import Stack
 
     stack = Stack.from_config(preset.stack)
+    told = ["the number of the stack in use, from 0"] if stack.is_choice else []
+    for stage in (stage for branch in stack.branches for stage in branch.stages):
+        told += [type(stage).model_fields[name].description for name in stage.parameters]
     settings = {
         name: {"type": "parameter", "unit": unit, "candidates": list(p.candidates), "scope": p.scope,
-               "required": False, "default": p.default, "description": ""}
-        for name, p, unit in zip(stack.space.names, stack.space.parameters, stack.units, strict=True)
+               "required": False, "default": p.default, "description": description or ""}
+        for name, p, unit, description in zip(stack.space.names, stack.space.parameters, stack.units, told, strict=True)
     }  # fmt: skip
     source = f" ({preset.source})" if preset.source else ""
     return {"summary": f"{preset.description[:1].upper()}{preset.description[1:]}{source}; {stack.space.n_candidates} "
@@ -169,6 +172,7 @@ def _settings_grid(settings: dict[str, dict[str, Any]]) -> Table:
     from rich.text import Text
 
     grid = Table("setting", "type", "default", "", box=None, padding=(0, 2), header_style="dim")
+    grid.columns[0].no_wrap = True
     for name, setting in settings.items():
         kind, default = setting["type"], "required" if setting["required"] else _shown(setting["default"])
         if "candidates" in setting:

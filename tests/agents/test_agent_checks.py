@@ -70,7 +70,9 @@ def test_event_policies_refuse_what_has_no_events_to_judge(name: str) -> None:
     tags = make_set(torch.rand(12, 2, 1), [("c0", 0.0, 0.1, "k0")])
     assert_refused(agent, untouched(scores=tags), "clips have one frame each")
     boxes = Stack([*Stack.from_config([THRESHOLD]).stages, Shortest()])
-    assert_refused(agent, untouched(boxes), "the stack gives events; use a stack that ends with decisions")
+    assert_refused(
+        agent, untouched(boxes), "the stack places events between them; leave out stages that move boundaries"
+    )
 
 
 @pytest.mark.parametrize("name", PER_CLASS)

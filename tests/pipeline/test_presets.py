@@ -21,6 +21,7 @@ def test_every_preset_turns_scores_into_events_at_its_defaults(name: str) -> Non
     preset, scores = load_preset(name), small_simulation(4, 2)
     stack = Stack.from_config(name)
     assert preset.description
+    assert all(min(abs(c - p.default) for c in p.candidates) < 0.011 for p in stack.space.parameters)
     assert stack.to_config() == Stack.from_config(preset.stack).to_config()
     assert len(stack.events(scores, stack.space.defaults)) > 0
     assert build(TaskConfig, {"stack": name}, "test").stack == stack.to_config()

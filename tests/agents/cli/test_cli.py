@@ -116,7 +116,7 @@ def test_benchmark_writes_stable_results(run: Run, simulated: Path, tmp_path: Pa
         assert 0 <= row["train_macro_f1"] <= 1
         assert row["seconds"] >= 0
         assert row["certified_by"].startswith("sed_eval")
-    assert rows[2]["evaluations"] == 6 * 6  # six candidates on six clips
+    assert rows[2]["evaluations"] == 6 * 6 * 6  # six candidates on six clips, and on five inner folds of them
     with (tmp_path / "out" / "results.csv").open() as handle:
         table = list(csv.DictReader(handle))
     assert [(row["agent"], int(row["seed"])) for row in table] == [(row["agent"], row["seed"]) for row in rows]

@@ -10,6 +10,7 @@ from program import Run, assert_one_sentence, process
 
 EXPECTED = {
     "stages": {"median", "threshold"},
+    "stacks": {"median_threshold", "dcase_baseline", "pyannote", "csebbs", "rich"},
     "metrics": {"event_based", "tagging"},
     "objectives": {"macro"},
     "agents": {
@@ -94,7 +95,7 @@ def test_every_setting_is_described_and_every_class_of_ours_is_listed(listed: di
     from rl_postproc.utils.registry import Registered
 
     ours = [base for base in Registered.__subclasses__() if base.__module__.startswith("rl_postproc")]
-    assert {f"{base.noun}s" for base in ours} | {"simulation"} == set(listed)
+    assert {f"{base.noun}s" for base in ours} | {"simulation", "stacks"} == set(listed)
 
 
 def test_everything_is_listed_without_settings_unless_they_are_asked_for(run: Run, listed: dict[str, dict]) -> None:
