@@ -110,7 +110,11 @@ class MadeFor:
         for name, row in zip(self.classes, rows, strict=True):
             if len(row) != len(units):
                 raise ValueError(f"'{name}' has {len(row)} values for {len(units)} parameters")
-            for parameter, unit, value in zip(self.stack.space.names, units, row, strict=True):
+            space = self.stack.space
+            for parameter, unit, value, known in zip(space.names, units, row, space.parameters, strict=True):
+                if unit == "choice" and value not in known.candidates:
+                    raise ValueError(f"{parameter} of '{name}' is {value:g}, but there are {len(known.candidates)} stacks, "
+                                     "numbered from 0")  # fmt: skip
                 what, low, high = _RANGES.get(unit, ("", float("-inf"), float("inf")))
                 if not low <= value <= high:
                     raise ValueError(
