@@ -50,7 +50,7 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
         f"micro\n{score_label(score)}",
         "training",
         "seconds",
-        "evaluations",
+        *([] if stacks else ["evaluations"]),
     ):
         table.add_column(name, justify="left" if name in first else "right")
     for name in dict.fromkeys(row["agent"] for row in rows):
@@ -65,7 +65,7 @@ def agents_table(results: Mapping[str, Any], title: str) -> Table:
             f"{100 * np.mean([row[f'micro_{score}'] for row in own]):.2f}",
             f"{100 * np.mean([row[f'train_macro_{score}'] for row in own]):.2f}",
             f"{np.mean([row['seconds'] for row in own]):.1f}",
-            f"{np.mean([row['evaluations'] for row in own]):,.0f}",
+            *([] if stacks else [f"{np.mean([row['evaluations'] for row in own]):,.0f}"]),
         )
     for name in results.get("skipped", {}):
         table.add_row(*stacks.get(name, (name,)), "skipped")
