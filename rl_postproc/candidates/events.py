@@ -15,7 +15,7 @@ import torch
 from rl_postproc.candidates.pool import LEFT_OUT_VALUE, LeftOut, PoolBounds
 from rl_postproc.counts.grid import chunks
 from rl_postproc.counts.levels import audible_tracks, filtered_levels
-from rl_postproc.counts.rows import run_settings
+from rl_postproc.counts.rows import n_copies, run_settings
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents, runs
@@ -155,8 +155,8 @@ def decode_candidates(scores: ScoreSet, stack: Stack, bounds: PoolBounds | None 
     """
     most = None if bounds is None else bounds.most_of_tracks(scores)
     parts: list[DecodedEvents] = []
-    largest = max(stack.branches, key=lambda branch: branch.n_filter_settings)
-    for clips in chunks(scores, largest):
+    largest = max(stack.branches, key=n_copies)
+    for clips in chunks(scores, largest, n_copies=n_copies(largest)):
         part = _beside([_decode(scores, branch, clips) for branch in stack.branches], scores.width)
         if bounds is not None and most is not None:
             first = clips.start * scores.n_classes

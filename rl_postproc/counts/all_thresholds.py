@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 
 from rl_postproc.counts.grid import Progress, chunks
-from rl_postproc.counts.rows import as_clips, run_settings
+from rl_postproc.counts.rows import as_clips, n_copies, run_settings
 from rl_postproc.counts.threshold_counts import ThresholdCounts
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents
@@ -63,7 +63,7 @@ def sweep_all_thresholds(
         return work(scores, stack, prepared, clips)
 
     parts = []
-    for clips, part in in_threads(count, chunks(scores, stack, chunk_bytes), scores.device):
+    for clips, part in in_threads(count, chunks(scores, stack, chunk_bytes, n_copies(stack)), scores.device):
         parts.append(part)
         if progress:
             progress(clips.stop, scores.n_clips)

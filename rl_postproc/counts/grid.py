@@ -168,10 +168,19 @@ def _count_all(
     return tuple(found[name] for name in metric.columns)
 
 
-def chunks(scores: ScoreSet, stack: Stack, chunk_bytes: int | None = None) -> Iterator[slice]:
-    """Yields slices of clips whose filtered levels take about ``chunk_bytes``."""
+def chunks(
+    scores: ScoreSet, stack: Stack, chunk_bytes: int | None = None, n_copies: int | None = None
+) -> Iterator[slice]:
+    """Yields slices of clips whose filtered levels take about ``chunk_bytes``.
+
+    Args:
+        scores: the score set.
+        stack: linear.
+        chunk_bytes: by default what suits the device.
+        n_copies: how many bytes each score takes in the end; by default one for each filter setting.
+    """
     budget = chunk_bytes or CHUNK_BYTES.get(scores.device.type, 1 << 23)
-    step = max(1, budget // (stack.n_filter_settings * scores.n_classes * scores.width))
+    step = max(1, budget // ((n_copies or stack.n_filter_settings) * scores.n_classes * scores.width))
     for first in range(0, scores.n_clips, step):
         yield slice(first, min(first + step, scores.n_clips))
 

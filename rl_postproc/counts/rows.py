@@ -191,6 +191,13 @@ def event_settings(stack: Stack) -> torch.Tensor:
     return combine([p.candidates for name, p in parameters if name != dropped])
 
 
+def n_copies(stack: Stack) -> int:
+    """Returns how many bytes each score takes when a linear stack is run whole: as levels, or as so many events' scores."""
+    if stack.threshold is not None or stack.event_levels is None:
+        return stack.n_filter_settings
+    return 4 * stack.n_filter_settings * len(event_settings(stack))
+
+
 def run_settings(stack: Stack, x: torch.Tensor, frames: Frames) -> tuple[Data, Frames]:
     """Applies all of `event_settings` to tracks, less the `event_levels`.
 
