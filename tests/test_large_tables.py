@@ -9,6 +9,8 @@ from rl_postproc.agents import make_agent
 
 from rl_postproc import task as module
 from rl_postproc.counts.grid import sweep, sweep_totals
+from rl_postproc.counts.table import CountTable
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased, Macro, Metric, Tagging
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
@@ -60,3 +62,20 @@ def test_the_linearisation_is_that_of_the_table(monkeypatch: pytest.MonkeyPatch)
     found = TuningTask.build(scores, STACK).linearisation
     assert torch.equal(found.scale, expected.scale)
     assert torch.equal(found.slope, expected.slope)
+
+
+def test_a_small_part_of_a_large_task_is_counted_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, counted = small_simulation(13, 3, short=0.4), []
+    monkeypatch.setattr(module, "LARGE_TABLE", 100)
+
+    def count(part: ScoreSet, stack: Stack, metric: Metric) -> CountTable:
+        counted.append(part.n_clips)
+        return sweep(part, stack, metric)
+
+    monkeypatch.setattr(module, "sweep", count)
+    task = TuningTask.build(scores, STACK)
+    part = task.select(torch.tensor([1, 4]))
+    assert task.has_large_table and not part.has_large_table
+    expected = sweep(scores.select(torch.tensor([1, 4])), task.stack, task.metric)
+    assert all(torch.equal(part.summed.totals()[name], column) for name, column in expected.totals().items())
+    assert counted == [2]

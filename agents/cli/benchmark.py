@@ -73,9 +73,11 @@ def benchmark(
     On scores of your own, with the agents and the stack of the demo:
     `rl-postproc benchmark demo --scores SCORES --references REFERENCES.tsv --durations DURATIONS.tsv`
 
-    A config may hold a list of `benchmarks`, as `transfer` does: they run one after another, each in its own folder.
+    A config may hold a list of `benchmarks`, as `transfer` does: they run one after another, each in its own folder. With
+    `stacks`, as in `stacks`, every agent runs on each of them, and one table compares them all.
 
-    Metric, objective and stack are the config's: `--set metric.t_collar=0.1`, `--set stack.0.kernel=[0,0.3]`.
+    Metric, objective and stack are the config's: `--set metric.t_collar=0.1`, `--set stack.0.kernel=[0,0.3]`,
+    `--set stack=csebbs` (`rl-postproc list stacks`).
     """
     from ..benchmark.suite import find_suite
 

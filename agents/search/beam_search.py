@@ -79,15 +79,18 @@ class _Climb:
         while True:
             reached = beam[0][0]
             for coordinate in coordinates:
-                found = dict((own, quality) for quality, own in beam)
-                for _, own in list(beam):
-                    quality = self._along(own, coordinate)
-                    for place in quality.flatten().argsort(descending=True, stable=True)[: self._beam].tolist():
-                        value, last = divmod(place, quality.shape[1])
-                        moved = list(own)
-                        moved[coordinate], moved[-1] = (value, last) if coordinate < len(own) - 1 else (last, last)
-                        found[tuple(moved)] = float(quality.flatten()[place])
-                beam = sorted(((q, s) for s, q in found.items()), key=lambda x: (-x[0], x[1]))[: self._beam]
+                found = {own[:-1]: (quality, own) for quality, own in beam}
+                for _, own in beam:
+                    # Of settings that differ in the last parameter alone only the best is kept.
+                    best, last = self._along(own, coordinate).max(1)
+                    for value in best.argsort(descending=True, stable=True)[: self._beam].tolist():
+                        moved = [*own[:-1], int(last[value])]
+                        if coordinate < len(own) - 1:
+                            moved[coordinate] = value
+                        state = tuple(moved)
+                        if float(best[value]) > found.get(state[:-1], (-math.inf, state))[0]:
+                            found[state[:-1]] = float(best[value]), state
+                beam = sorted(found.values(), key=lambda entry: (-entry[0], entry[1]))[: self._beam]
             if beam[0][0] <= reached:
                 return beam[0]
 

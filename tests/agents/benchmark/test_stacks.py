@@ -15,7 +15,7 @@ from rl_postproc.utils.checked import build
 from rl_postproc.utils.errors import UserError
 
 PLAIN = [{"stage": "threshold", "threshold": [0.3, 0.5, 0.7]}]
-CHAIN = [*PLAIN, {"stage": "gap_fill", "gap": [0, 0.4]}, {"stage": "duration", "shortest": [0, 0.3]}]
+CHAIN = [*PLAIN, {"stage": "gap_fill", "gap": 0.4}, {"stage": "duration", "shortest": 0.6}]
 BOXES = [{"stage": "boxes", "window": 0.48}, {"stage": "confidence", "threshold": [0.1, 0.3, 0.5]}]
 CHOICE = [{"stage": "one_of", "stacks": {"runs": CHAIN, "boxes": BOXES}}]
 SEARCH = {"agent": "grid_search", "selection": "maximum"}
@@ -43,6 +43,7 @@ def test_every_agent_runs_on_every_stack_and_parts_are_left_out(tmp_path: Path) 
     value = {entry["agent"]: entry["value"] for entry in results["agents"]}
     parts = results["drop_one_out"]["parts"]
     assert set(parts) == {"gap_fill", "duration"}
+    assert any(gain["value"] != 0 for gain in parts.values())
     for part, gain in parts.items():
         assert gain["value"] == pytest.approx(value["chain grid_search"] - value[f"chain without {part} grid_search"])
         assert gain["low"] <= gain["value"] <= gain["high"]

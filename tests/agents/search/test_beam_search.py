@@ -7,8 +7,10 @@ import torch
 from cases import make_set, small_simulation
 from rl_postproc.agents import make_agent
 from rl_postproc.agents.base import check_agent
+from rl_postproc.agents.search.beam_search import _Climb
 
 from rl_postproc.metrics.base import total_counts
+from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
@@ -90,3 +92,21 @@ def test_what_it_cannot_search_is_refused() -> None:
     task = TuningTask.build(small_simulation(6, 2), shared)
     with pytest.raises(UserError, match=r"the scope of 'threshold\.threshold' is global"):
         check_agent(make_agent("beam_search"), task)
+
+
+def test_a_beam_goes_on_from_each_of_its_settings() -> None:
+    task = TuningTask.build(small_simulation(6, 2), CHAIN)
+    # Along the first parameter (0, 0) is second best, and only from there the second one leads up.
+    surface = {(0, 0): 0.4, (1, 0): 0.5, (1, 1): 0.45, (0, 1): 0.9}
+    stack = Stack.from_config(
+        [{"stage": "median", "kernel": [0, 0.2]}, {"stage": "gaussian", "deviation": [0, 0.2]}, {"stage": "threshold"}]
+    )
+
+    class Known(_Climb):
+        def _along(self, state: tuple[int, ...], coordinate: int) -> torch.Tensor:
+            places = [(v, state[1]) if coordinate == 0 else (state[0], v) for v in (0, 1)]
+            return torch.tensor([[surface[place]] * 51 for place in places])
+
+    for beam, best in ((1, 0.5), (2, 0.9)):
+        found = Known(task, task.scores, stack, beam).from_state((0, 0, 0))
+        assert found[0] == pytest.approx(best)

@@ -141,3 +141,12 @@ def counts(task: TuningTask, values: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_fractions_that_make_no_sense_are_refused(task: TuningTask, settings: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_agent({"agent": "grid_search", **settings}).check(task)
+
+
+@pytest.mark.parametrize(("better", "chosen"), [(0.003, 1.0), (0.005, 2.0), (-0.1, 1.0)])
+def test_another_width_must_be_better_by_the_margin(task: TuningTask, better: float, chosen: float) -> None:
+    def counts_of(train: TuningTask, held: TuningTask, width: float) -> dict[str, torch.Tensor]:
+        hits = torch.full((3,), int(1000 * (0.5 + (better if width == 2.0 else 0.0 if width == 1.0 else -0.2))))
+        return {"true_positives": hits, "estimated": hits * 0 + 1000, "reference": hits * 0 + 1000}
+
+    assert inner_folds.best_width(task, counts_of) == chosen
