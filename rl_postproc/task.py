@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -140,8 +141,22 @@ class TuningTask:
     def table(self) -> CountTable:
         """Counts of every candidate for every clip and class."""
         if not isinstance(self._table, CountTable):
+            self._check_memory()
             self._table = self._table()
         return self._table
+
+    def _check_memory(self) -> None:
+        """Insists that the table, of at least a byte for each count that candidates change, fits into this machine's memory.
+
+        Raises:
+            UserError: it does not.
+        """
+        n_candidates, here = self.stack.space.n_candidates, memory()
+        needed = self.scores.n_clips * self.scores.n_classes * n_candidates * max(1, len(self.metric.columns) - 1)
+        if here is not None and needed > here:
+            raise UserError(f"The counts of {n_candidates} candidates for each of {self.scores.n_clips} clips take "
+                            f"{needed / 2**30:.0f} GiB, and this machine has {here / 2**30:.0f}; give fewer values, or use "
+                            "an agent that needs sums over clips alone, such as 'grid_search'.")  # fmt: skip
 
     @property
     def has_large_table(self) -> bool:
@@ -277,6 +292,14 @@ class TuningTask:
         index[..., local] = actions[:, :split].reshape(len(actions), n_classes, len(local))
         index[..., shared] = actions[:, None, split:]
         return space.candidate(index)
+
+
+def memory() -> int | None:
+    """Returns the bytes of this machine's memory, None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def _called(value: Any) -> str:

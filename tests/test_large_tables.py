@@ -14,6 +14,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased, Macro, Metric, Tagging
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
 
 STACK = [{"stage": "median", "kernel": [0, 0.3]}, {"stage": "threshold", "threshold": [0.1, 0.3, 0.5, 0.7]}]
 ONE = [{"stage": "threshold", "threshold": [0.5]}]
@@ -79,3 +80,16 @@ def test_a_small_part_of_a_large_task_is_counted_by_itself(monkeypatch: pytest.M
     expected = sweep(scores.select(torch.tensor([1, 4])), task.stack, task.metric)
     assert all(torch.equal(part.summed.totals()[name], column) for name, column in expected.totals().items())
     assert counted == [2]
+
+
+def test_a_table_that_memory_does_not_hold_is_refused_before_it_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "memory", lambda: 500)
+    monkeypatch.setattr(module, "LARGE_TABLE", 100)
+    monkeypatch.setattr(module, "sweep", lambda *_: pytest.fail("it is counted"))
+    task = TuningTask.build(small_simulation(13, 3, short=0.4), STACK)
+    with pytest.raises(UserError, match=r"8 candidates for each of 13 clips take .* this machine has .*'grid_search'"):
+        _ = task.table
+    make_agent({"agent": "grid_search", "selection": "maximum"}).fit(task, 0)
+    monkeypatch.setattr(module, "memory", lambda: None)
+    monkeypatch.setattr(module, "sweep", sweep)
+    assert task.table.n_clips == 13
