@@ -141,6 +141,7 @@ class TuningTask:
     def table(self) -> CountTable:
         """Counts of every candidate for every clip and class."""
         if not isinstance(self._table, CountTable):
+            self.stack.check_candidates()
             self._check_memory()
             self._table = self._table()
         return self._table
