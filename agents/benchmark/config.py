@@ -114,19 +114,14 @@ class BenchmarkConfig(TaskConfig):
 
     def stack_names(self) -> dict[str, tuple[str, str]]:
         """Returns the names of stack and agent of each row on one of the stacks, by the row's name."""
-        stacks = dict.fromkeys(self.stacks or {})
-        if self.drop_one_out is not None and self.stacks is not None:
-            whole = self.drop_one_out.stack
-            stacks |= dict.fromkeys(f"{whole} without {part}" for part in self.drop_one_out.rows(self.stacks[whole]))
-        longest = sorted(stacks, key=len, reverse=True)
-        found = {name: next((s for s in longest if name.startswith(f"{s} ")), "") for name in agent_names(self.rows())}
-        return {name: (stack, name[len(stack) :].strip()) for name, stack in found.items()}
+        rows = [row for row in self.rows() if isinstance(row, dict) and "stack_name" in row]
+        return {row["name"]: (row["stack_name"], row["name"][len(row["stack_name"]) + 1 :]) for row in rows}
 
-    def stack_of(self, row: str) -> list[dict[str, Any]]:
-        """Returns the stack of the row of that name."""
+    def row_stacks(self) -> dict[str, list[dict[str, Any]]]:
+        """Returns the stack of each row, by the row's name."""
         rows = self.rows()
-        own = rows[agent_names(rows).index(row)]
-        return own.get("stack", self.stack) if isinstance(own, dict) else self.stack
+        own = [row.get("stack", self.stack) if isinstance(row, dict) else self.stack for row in rows]
+        return dict(zip(agent_names(rows), own, strict=True))
 
     def load_evaluation(self) -> ScoreSet | None:
         """Reads the evaluation set, if there is one."""

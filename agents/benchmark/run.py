@@ -25,7 +25,7 @@ from rl_postproc.utils.errors import UserError, unwarned
 
 from ..base import Agent, check_agent
 from ..run_folder import refuse_others, remove, run_folder
-from .config import BenchmarkConfig, agent_names, named_agents
+from .config import BenchmarkConfig, named_agents
 from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
 from .outcome import WRITTEN, intervals, pool_folds, write_results
@@ -118,11 +118,10 @@ def run_benchmark(
     with run_folder(out):
         refuse_others(out, {"postprocessor.json": "a post-processor of `train`"})
         remove(out, ["failures/*.txt"])
-        rows = config.rows()
-        stacks = {name: config.stack_of(name) for name in agent_names(rows)}
+        stacks = config.row_stacks()
         tasks = {repr(own): _task(config, scores, own) for own in stacks.values()}
         of_agent = {name: tasks[repr(own)] for name, own in stacks.items()}
-        agents = _fitting_agents(named_agents(rows), of_agent, skipped)
+        agents = _fitting_agents(named_agents(config.rows()), of_agent, skipped)
         reports = [data_report(part) for part in (scores, evaluation) if part is not None]
         for report in reports:
             tell(report)
@@ -243,8 +242,8 @@ def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict
         results["published"] = config.published.model_dump(mode="json")
     counts = {name: found.counts for name, found in outcomes.items()}
     results["agents"], results["pairs"] = intervals(counts, plan.judged, config.baseline)
-    if config.stacks is not None:
-        results["stacks"] = config.stack_names()
+    if names := config.stack_names():
+        results["stacks"] = names
     if config.stacks is not None and config.drop_one_out is not None:
         stack = config.stacks[config.drop_one_out.stack]
         results["drop_one_out"] = config.drop_one_out.results(stack, results["pairs"])

@@ -15,7 +15,7 @@ import torch
 from rl_postproc.candidates.pool import LEFT_OUT_VALUE, LeftOut, PoolBounds
 from rl_postproc.counts.grid import chunks
 from rl_postproc.counts.levels import audible_tracks, filtered_levels
-from rl_postproc.counts.rows import n_copies, run_settings
+from rl_postproc.counts.rows import SettingEvents, n_copies
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents, runs
@@ -280,20 +280,11 @@ def _joined(parts: list[DecodedEvents]) -> DecodedEvents:
 
 def _sure_events(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, ...]:
     """Returns as `_runs` does what a stack makes of scores that is kept above a confidence: each is there up to its own."""
-    tracks, frames = audible_tracks(scores, stack, clips), scores.frames_of(clips)
-    x = scores.scores[clips].flatten(0, 1)[tracks].T.contiguous()
-    filtered = stack.filter_all(x, frames.select(tracks))
-    n, n_tracks = len(filtered), max(1, len(tracks))
-    own = frames.select(tracks.repeat(n))
-    found, repeated = run_settings(stack, filtered.transpose(0, 1).flatten(1), own)
-    if isinstance(found, torch.Tensor):
-        found = TrackEvents.from_decisions(found, repeated)
-    level = stack.n_kept(found)
-    found, level = kept(found, level > 0), level[level > 0]
-    first, last = repeated.frames_of_events(found.track, found.onset, found.offset)
-    setting, number = found.track // (n * n_tracks), found.track // n_tracks % n
-    n_settings = len(repeated) // max(1, len(own))
-    return (tracks[found.track % n_tracks], first, last, number * n_settings + setting, torch.zeros_like(level), level)
+    made = SettingEvents.make(scores, stack, clips, audible_tracks(scores, stack, clips))
+    level = stack.n_kept(made.events)
+    found, level = kept(made.events, level > 0), level[level > 0]
+    first, last = made.frames.frames_of_events(found.track, found.onset, found.offset)
+    return made.track[found.track], first, last, made.setting[found.track], torch.zeros_like(level), level
 
 
 def _events_one_by_one(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, ...]:

@@ -12,10 +12,9 @@ from __future__ import annotations
 import torch
 
 from rl_postproc.counts.grid import Progress, chunks
-from rl_postproc.counts.rows import as_clips, n_copies, run_settings
+from rl_postproc.counts.rows import SettingEvents, as_clips, n_copies
 from rl_postproc.counts.threshold_counts import ThresholdCounts
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.metrics.base import Metric, PreparedMetric
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.event_tools import kept
@@ -129,24 +128,14 @@ def _count_chunk(scores: ScoreSet, stack: Stack, prepared: PreparedMetric, clips
 
 def _count_sure(scores: ScoreSet, stack: Stack, metric: Metric, clips: slice) -> Steps:
     """Counts consecutive clips where a threshold of confidences decides which events stay: by the ranks of confidences."""
-    x, frames = scores.scores[clips].flatten(0, 1), scores.frames_of(clips)
-    tracks = (x.amax(1) > 0).nonzero()[:, 0]
-    filtered = stack.filter_all(x[tracks].T.contiguous(), frames.select(tracks))
-    n_filters, n_classes = len(filtered), scores.n_classes
-    own = frames.select(tracks.repeat(n_filters))
-    found, repeated = run_settings(stack, filtered.transpose(0, 1).flatten(1), own)
-    if isinstance(found, torch.Tensor):
-        found = TrackEvents.from_decisions(found, repeated)
-    found = kept(found, found.confidence > 0)
-    n_settings, row = len(repeated) // max(1, len(own)), torch.arange(len(repeated), device=x.device)
+    tracks = (scores.scores[clips].flatten(0, 1).amax(1) > 0).nonzero()[:, 0]
+    made, n_classes = SettingEvents.make(scores, stack, clips, tracks), scores.n_classes
+    found = kept(made.events, made.events.confidence > 0)
     value, rank = torch.unique(found.confidence, return_inverse=True)
-    track = tracks[row % max(1, len(tracks))]
-    intervals = metric.level_intervals(*as_clips(scores, found, clips, track), rank + 1)
+    intervals = metric.level_intervals(*as_clips(scores, found, clips, made.track), rank + 1)
     assert intervals is not None
-    setting, number = row // max(1, len(own)), row // max(1, len(tracks)) % n_filters
-    clip, label = clips.start + track // n_classes, track % n_classes
-    column = (number * n_settings + setting) * n_classes + label
-    cell = clip * (n_filters * n_settings * n_classes) + column
+    clip, label = clips.start + made.track // n_classes, made.track % n_classes
+    cell = (clip * made.n_settings + made.setting) * n_classes + label
     # A count rises below an interval's upper end and falls below its lower one.
     keys, weights = [], []
     for name in CHANGING:

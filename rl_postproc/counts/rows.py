@@ -231,6 +231,40 @@ def run_settings(stack: Stack, x: torch.Tensor, frames: Frames) -> tuple[Data, F
     return run_stages(rest, found, repeated, values[:, len(first.parameters) :]), repeated
 
 
+@dataclass(frozen=True)
+class SettingEvents:
+    """The events that a linear stack makes of scores with each setting, less the last levels, as rows of tracks.
+
+    Attributes:
+        events: of the rows.
+        track: track within the clips of each row, int64 ``[row]``.
+        setting: filters and later settings of each row, as the candidates have them, int64 ``[row]``.
+        n_settings: their number.
+        frames: of the rows.
+    """
+
+    events: TrackEvents
+    track: torch.Tensor
+    setting: torch.Tensor
+    n_settings: int
+    frames: Frames
+
+    @classmethod
+    def make(cls, scores: ScoreSet, stack: Stack, clips: slice, tracks: torch.Tensor) -> SettingEvents:
+        """Runs all settings on tracks of consecutive clips, int64 ``[track]``."""
+        x, own = scores.scores[clips].flatten(0, 1)[tracks].T.contiguous(), scores.frames_of(clips).select(tracks)
+        n_filters, n_later, n = stack.n_filter_settings, len(event_settings(stack)), max(1, len(tracks))
+        filtered = stack.filter_all(x, own).transpose(0, 1).flatten(1)
+        index = torch.arange(len(tracks), device=x.device).repeat(n_filters)
+        found, frames = run_settings(stack, filtered, own.select(index))
+        if isinstance(found, torch.Tensor):
+            found = TrackEvents.from_decisions(found, frames)
+        row = torch.arange(len(frames), device=x.device)
+        # Rows are [later setting, filter, track].
+        setting = row // n % n_filters * n_later + row // (n * n_filters)
+        return cls(found, tracks[row % n], setting, n_filters * n_later, frames)
+
+
 def _for_each(events: TrackEvents, n_rows: int, n: int) -> TrackEvents:
     """Returns events of ``[candidate, row]`` tracks, repeated as ``[candidate, repetition, row]``."""
     candidate, row = events.track // n_rows, events.track % n_rows

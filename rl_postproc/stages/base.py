@@ -99,6 +99,10 @@ Seconds = Annotated[Parameter, BeforeValidator(seconds), Field(json_schema_extra
 Probability = Annotated[Parameter, BeforeValidator(probability), Field(json_schema_extra={"unit": "probability"})]
 
 
+THRESHOLDS = Parameter.model_validate({"low": 0.01, "high": 0.99, "count": 50, "also": [1.0], "default": 0.5})
+"""The default candidates of thresholds; they end with 1, which nothing exceeds."""
+
+
 class Stage(Registered, ABC):
     """One step of post-processing: a pure batched function with declared parameters.
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
-from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
+from rl_postproc.stages.base import THRESHOLDS, Kind, Probability, Stage
 from rl_postproc.stages.event_tools import kept
 
 
@@ -23,7 +23,7 @@ class Confidence(Stage):
 
     stage: Literal["confidence"] = "confidence"
     threshold: Probability = Field(
-        default=Parameter.model_validate({"low": 0.01, "high": 0.99, "count": 50, "also": [1.0], "default": 0.5}),
+        default=THRESHOLDS,
         description="an event's confidence must be above it",
     )
 

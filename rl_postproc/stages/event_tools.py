@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
-from rl_postproc.data.frames import Frames
+from rl_postproc.data.frames import DECIMALS, Frames
 from rl_postproc.data.track_events import TrackEvents
 
 _COLUMNS = ("onset", "offset", "confidence")
@@ -38,6 +39,23 @@ def joined(events: TrackEvents, with_last: torch.Tensor) -> TrackEvents:
     offset = latest.scatter_reduce(0, group, events.offset, "amax")
     confidence = surest.scatter_reduce(0, group, events.confidence, "amax")
     return TrackEvents(events.track[begins], events.onset[begins], offset, confidence, events.n_tracks)
+
+
+def moved(events: TrackEvents, frames: Frames, later: torch.Tensor, longer: torch.Tensor) -> TrackEvents:
+    """Moves onsets and offsets within their clip, drops what is left of no length, and joins what comes to overlap.
+
+    Args:
+        events: sorted by track and onset, without overlap.
+        frames: of the tracks.
+        later: by how much onsets move, seconds ``[track]``; below 0 they move earlier.
+        longer: by how much offsets move, seconds ``[track]``.
+    """
+    # Never earlier than the event itself ended, which a clip may end within by rounding.
+    end = torch.maximum(frames.durations[events.track].round(decimals=DECIMALS), events.offset)
+    onset = (events.onset + later.double()[events.track]).clamp(min=0).round(decimals=DECIMALS)
+    offset = torch.minimum(events.offset + longer.double()[events.track], end).round(decimals=DECIMALS)
+    left = kept(replace(events, onset=onset, offset=offset), onset < offset)
+    return joined(left, left.onset[1:] < left.offset[:-1])
 
 
 def concatenated(parts: Sequence[TrackEvents]) -> TrackEvents:

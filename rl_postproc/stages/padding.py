@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from rl_postproc.data.frames import DECIMALS, Frames
+from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.stages.base import Kind, Parameter, Seconds, Stage
-from rl_postproc.stages.event_tools import joined
+from rl_postproc.stages.event_tools import moved
 
 
 class Padding(Stage):
@@ -32,10 +32,4 @@ class Padding(Stage):
 
     def __call__(self, x: TrackEvents, frames: Frames, **values: torch.Tensor) -> TrackEvents:
         """Moves both ends, and joins what overlaps."""
-        before, after = (values[name].double()[x.track] for name in ("before", "after"))
-        onset = (x.onset - before).clamp(min=0).round(decimals=DECIMALS)
-        # Never earlier than the event itself ended, which a clip may end within by rounding.
-        end = torch.maximum(frames.durations[x.track].round(decimals=DECIMALS), x.offset)
-        offset = torch.minimum(x.offset + after, end).round(decimals=DECIMALS)
-        moved = TrackEvents(x.track, onset, offset, x.confidence, x.n_tracks)
-        return joined(moved, onset[1:] < offset[:-1])
+        return moved(x, frames, -values["before"], values["after"])

@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from pydantic import BeforeValidator, Field
 
-from rl_postproc.data.frames import DECIMALS, Frames
+from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.stages.base import MOST_SECONDS, Kind, Parameter, Stage, numbers_of
-from rl_postproc.stages.event_tools import joined, kept
+from rl_postproc.stages.event_tools import moved
 
 
 def _difference(value: Any) -> Any:
@@ -44,11 +44,4 @@ class Shift(Stage):
 
     def __call__(self, x: TrackEvents, frames: Frames, **values: torch.Tensor) -> TrackEvents:
         """Moves both ends, drops what is left of no length, and joins what overlaps."""
-        later, longer = (values[name].double()[x.track] for name in ("onset", "offset"))
-        # Never earlier than the event itself ended, which a clip may end within by rounding.
-        end = torch.maximum(frames.durations[x.track].round(decimals=DECIMALS), x.offset)
-        onset = (x.onset + later).clamp(min=0).round(decimals=DECIMALS)
-        offset = torch.minimum(x.offset + longer, end).round(decimals=DECIMALS)
-        moved = TrackEvents(x.track, onset, offset, x.confidence, x.n_tracks)
-        moved = kept(moved, onset < offset)
-        return joined(moved, moved.onset[1:] < moved.offset[:-1])
+        return moved(x, frames, values["onset"], values["offset"])

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from rl_postproc.data.frames import Frames
-from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
+from rl_postproc.stages.base import THRESHOLDS, Kind, Probability, Stage
 
 
 class Threshold(Stage):
@@ -19,7 +19,7 @@ class Threshold(Stage):
 
     stage: Literal["threshold"] = "threshold"
     threshold: Probability = Field(
-        default=Parameter.model_validate({"low": 0.01, "high": 0.99, "count": 50, "also": [1.0], "default": 0.5}),
+        default=THRESHOLDS,
         description="a frame is active where its score is above it",
     )
 
