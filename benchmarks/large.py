@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from rl_postproc.counts.grid import sweep_stream
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats.shards import read_shards, write_shards
+from rl_postproc.formats.scores.shards import read_shards, write_shards
 from rl_postproc.metrics import EventBased, Macro
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.simulation.config import SimulationConfig

@@ -26,7 +26,7 @@ from rich.table import Table
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import even_edges
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats.shards import write_shards
+from rl_postproc.formats.scores.shards import write_shards
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
 

@@ -9,7 +9,7 @@ import torch
 from cases import count_hits
 from rl_postproc.agents import make_agent
 
-from rl_postproc.formats.tags import score_set_of_tags
+from rl_postproc.formats.scores.tags import score_set_of_tags
 from rl_postproc.metrics import f1
 from rl_postproc.stages.base import Kind, Stage
 from rl_postproc.task import TuningTask

@@ -32,7 +32,8 @@ def simulate(
     `rl-postproc train --out runs/mine --agent grid_search --scores data/scores --references data/references.tsv
     --durations data/durations.tsv`
     """
-    from rl_postproc.formats import sed_scores, write_events
+    from rl_postproc.formats import write_events
+    from rl_postproc.formats.scores import sed_scores
     from rl_postproc.simulation.config import SimulationConfig
     from rl_postproc.simulation.data_set import simulate as make
     from rl_postproc.utils.checked import build

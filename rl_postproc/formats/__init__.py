@@ -5,7 +5,7 @@
 
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.event_pair import read_event_pair
-from rl_postproc.formats.events_tsv import EventRow, read_durations, read_events, write_events
+from rl_postproc.formats.events.table import EventRow, read_durations, read_events, write_events
 from rl_postproc.formats.read import read_scores
 
 __all__ = [

@@ -51,7 +51,7 @@ class Format(Registered, ABC):
     """
 
     noun: ClassVar[str] = "format"
-    rooms: ClassVar[tuple[str, ...]] = ("rl_postproc.formats",)
+    rooms: ClassVar[tuple[str, ...]] = ("rl_postproc.formats.scores",)
 
     _is_guess: bool = PrivateAttr(False)
 

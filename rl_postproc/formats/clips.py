@@ -12,7 +12,7 @@ import torch
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Given
 from rl_postproc.formats.clip_names import folders_remedy, match_names
-from rl_postproc.formats.events_tsv import (
+from rl_postproc.formats.events.table import (
     CLIP_SUFFIXES,
     COLUMNS,
     EventRow,

@@ -54,7 +54,7 @@ def read_scores(
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from rl_postproc import SimulationConfig, read_scores, simulate
-        >>> from rl_postproc.formats import sed_scores
+        >>> from rl_postproc.formats.scores import sed_scores
         >>> with TemporaryDirectory() as folder:
         ...     sed_scores.write(simulate(SimulationConfig(n_clips=3, classes=["Dog", "Speech"])), folder)
         ...     read_scores(folder).classes

@@ -16,7 +16,8 @@ from cases import decode_events, sed_eval_totals, small_simulation
 from event_agents import files_of
 from rl_postproc.agents import Agent, make_agent
 
-from rl_postproc.formats import read_scores, sed_scores
+from rl_postproc.formats import read_scores
+from rl_postproc.formats.scores import sed_scores
 from rl_postproc.metrics.certify import evaluate
 from rl_postproc.pipeline.policy import Constant
 from rl_postproc.pipeline.postprocessor import PostProcessor

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rl_postproc.counts.grid import sweep, sweep_stream
 from rl_postproc.counts.table import CountTable
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats.shards import read_shards, write_shards
+from rl_postproc.formats.scores.shards import read_shards, write_shards
 from rl_postproc.metrics import EventBased
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError

@@ -16,8 +16,9 @@ from program import STACK, Run, config_file, sources
 from rl_postproc import data_report
 from rl_postproc.data.score_checks import FEW, class_problems
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores, sed_scores, write_events
-from rl_postproc.formats.shards import write_shards
+from rl_postproc.formats import read_scores, write_events
+from rl_postproc.formats.scores import sed_scores
+from rl_postproc.formats.scores.shards import write_shards
 from rl_postproc.results.data_table import data_table
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import DataWarning

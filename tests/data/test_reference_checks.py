@@ -13,7 +13,7 @@ from program import Run
 from rl_postproc.data.reference_checks import reference_problems
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import read_scores
-from rl_postproc.formats.sed_scores import write
+from rl_postproc.formats.scores.sed_scores import write
 from rl_postproc.utils.errors import DataWarning
 
 HOP = 0.05

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rl_postproc.formats import read_scores
-from rl_postproc.formats.shards import write_shards
+from rl_postproc.formats.scores.shards import write_shards
 
 TABLE = "onset\toffset\tCat\tDog\n0.0\t0.5\t0.1\t0.2\n0.5\t1.0\t0.3\t0.4\n"
 NAMES = ("npy", "operating_points", "sed_scores", "shards", "tags")

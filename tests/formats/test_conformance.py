@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rl_postproc.formats import Format, read_scores
-from rl_postproc.formats.npy_folder import NpyFolder
+from rl_postproc.formats.scores.npy_folder import NpyFolder
 from rl_postproc.testing import NonConformant, check_format
 
 

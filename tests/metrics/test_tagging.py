@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from rl_postproc.config import TaskConfig
 from rl_postproc.counts.grid import count_decisions, sweep
-from rl_postproc.formats.tags import score_set_of_tags
+from rl_postproc.formats.scores.tags import score_set_of_tags
 from rl_postproc.metrics import EventBased, Tagging, total_counts
 from rl_postproc.metrics.certify import CertificationError, evaluate
 from rl_postproc.pipeline.stack import Stack

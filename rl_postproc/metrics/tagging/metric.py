@@ -1,6 +1,6 @@
 """Clip-level tagging: a clip has a tag if any of its frames is active.
 
-A tag score set is a score set with one frame a clip (`rl_postproc.formats.tags`). On frame scores the metric counts the
+A tag score set has one frame a clip (`rl_postproc.formats.scores.tags`). On frame scores the metric counts the
 clips in which the decoded events of a class and its reference events both occur, wherever they lie.
 """
 

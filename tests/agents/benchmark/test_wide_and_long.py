@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from rl_postproc.formats.shards import write_shards
+from rl_postproc.formats.scores.shards import write_shards
 
 FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
 AGENTS = ["default", "grid_search", "event_value"]

@@ -14,8 +14,8 @@ import pytest
 from program import STACK, Run, assert_one_sentence, config_file
 
 from rl_postproc.formats import read_events, read_scores
-from rl_postproc.formats.sed_scores import write
-from rl_postproc.formats.shards import write_shards
+from rl_postproc.formats.scores.sed_scores import write
+from rl_postproc.formats.scores.shards import write_shards
 
 CLASSES = ["Male speech, man speaking", "Dog", 'Bell; "ding", etc.']
 LISTED = '"Male speech, man speaking",Dog,"Bell; ""ding"", etc."'

@@ -15,7 +15,7 @@ import pytest
 from program import Run, command, environment, sources
 from rl_postproc.agents.search.default import Default
 
-from rl_postproc.formats import sed_scores
+from rl_postproc.formats.scores import sed_scores
 
 IMPORTING = """
 import os, runpy, signal, sys

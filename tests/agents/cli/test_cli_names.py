@@ -24,7 +24,8 @@ FOLDER = "[red]o'ut $x^{"
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Simulated files with such classes and clips, in a folder with such a name."""
-    from rl_postproc.formats import sed_scores, write_events
+    from rl_postproc.formats import write_events
+    from rl_postproc.formats.scores import sed_scores
     from rl_postproc.simulation.config import SimulationConfig
     from rl_postproc.simulation.data_set import simulate
 

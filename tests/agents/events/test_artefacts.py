@@ -23,7 +23,8 @@ from rl_postproc.agents.events.fit_value import fit_value
 from rl_postproc.data.events import Events
 from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores, sed_scores
+from rl_postproc.formats import read_scores
+from rl_postproc.formats.scores import sed_scores
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask

@@ -9,7 +9,7 @@ from cases import small_simulation
 from rl_postproc.agents import make_agent
 from threshold_cases import THRESHOLD, Onward, random_tags, tag_task
 
-from rl_postproc.formats.tags import score_set_of_tags
+from rl_postproc.formats.scores.tags import score_set_of_tags
 from rl_postproc.metrics import EventBased, Metric
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask

@@ -12,7 +12,8 @@ import pytest
 from program import Run
 from rl_postproc.agents.universal.augment import resampled
 
-from rl_postproc.formats import read_events, sed_scores
+from rl_postproc.formats import read_events
+from rl_postproc.formats.scores import sed_scores
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
 

@@ -15,7 +15,8 @@ from rl_postproc.agents.universal.augment import resampled
 from rl_postproc.agents.universal.make import Recipe, SimulatedSources, fit_universal, post_processor, training_sets
 
 from rl_postproc import PostProcessor, ScoreSet, evaluate
-from rl_postproc.formats import read_events, sed_scores
+from rl_postproc.formats import read_events
+from rl_postproc.formats.scores import sed_scores
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
 from rl_postproc.task import TuningTask

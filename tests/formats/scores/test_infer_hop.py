@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rl_postproc.formats.infer_hop import infer_hop, to_frames
+from rl_postproc.formats.scores.infer_hop import infer_hop, to_frames
 from rl_postproc.utils.errors import UserError
 
 EXACT = [0.064, 0.02, 0.01, 0.016, 0.1, 1.0]

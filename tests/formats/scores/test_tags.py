@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_postproc.formats import read_scores
-from rl_postproc.formats.tag_table import split_labels
-from rl_postproc.formats.tags import Tags
+from rl_postproc.formats.scores.tag_table import split_labels
+from rl_postproc.formats.scores.tags import Tags
 from rl_postproc.utils.errors import DataWarning, UserError
 
 SCORES = np.array([[0.25, 0.5, 1.0], [0.0, 0.75, 0.125]], dtype=np.float32)

@@ -18,10 +18,17 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clip_names import match_names, without_audio_suffix
 from rl_postproc.formats.clips import ClipTable, align, assemble, load_durations, load_references
-from rl_postproc.formats.detections import SUFFIXES, Detections, Point, collect_detections, read_points, threshold_of
-from rl_postproc.formats.events_tsv import COLUMNS
+from rl_postproc.formats.events.table import COLUMNS
 from rl_postproc.formats.folder import first_line, list_files, read_classes
-from rl_postproc.formats.infer_hop import infer_hop, to_frames
+from rl_postproc.formats.scores.detections import (
+    SUFFIXES,
+    Detections,
+    Point,
+    collect_detections,
+    read_points,
+    threshold_of,
+)
+from rl_postproc.formats.scores.infer_hop import infer_hop, to_frames
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.memory import require_memory
 

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
-from rl_postproc.formats.shard_reader import Shards, read_shards
-from rl_postproc.formats.shard_writer import write_shards
+from rl_postproc.formats.scores.shard_reader import Shards, read_shards
+from rl_postproc.formats.scores.shard_writer import write_shards
 from rl_postproc.utils.errors import UserError
 
 __all__ = ["ShardFolder", "Shards", "read_shards", "write_shards"]

@@ -13,7 +13,7 @@ from cases import small_simulation
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import read_scores
-from rl_postproc.formats.shards import read_shards, write_shards
+from rl_postproc.formats.scores.shards import read_shards, write_shards
 from rl_postproc.utils.errors import UserError
 
 

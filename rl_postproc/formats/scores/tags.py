@@ -18,8 +18,8 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.archives import ARRAY_SUFFIXES
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.folder import read_classes
-from rl_postproc.formats.tag_arrays import TagArrays, read_arrays, read_reference_array
-from rl_postproc.formats.tag_table import read_tag_table
+from rl_postproc.formats.scores.tag_arrays import TagArrays, read_arrays, read_reference_array
+from rl_postproc.formats.scores.tag_table import read_tag_table
 from rl_postproc.utils.errors import UserError
 
 CLIP_SECONDS = 1.0
@@ -52,7 +52,7 @@ class Tags(Format):
                 ``clipwise_output``), and where they exist ``clip_ids`` and ``classes``.
             given: ``references`` are a file with the reference tags ``[clip, tag]`` of 0 and 1 in the same order (in an
                 archive ``references``, ``target`` or ``labels``), or a table of labels (``.tsv``, ``.csv``, ``.txt``), see
-                `rl_postproc.formats.tag_table`; when None, those in the score file, if any. ``classes`` come from the
+                `rl_postproc.formats.scores.tag_table`; when None, those in the score file, if any. ``classes`` come from the
                 score file or ``classes.txt`` beside it when None, else the tags are numbered. ``subset`` lets a table of
                 labels list clips without scores. Tags have neither durations nor a hop.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rl_postproc.formats.clip_names import folders_remedy, match_names
-from rl_postproc.formats.events_tsv import EventRow, read_events
+from rl_postproc.formats.events.table import EventRow, read_events
 from rl_postproc.formats.folder import list_files
 from rl_postproc.utils.errors import UserError, suggest
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from rl_postproc.formats.clips import ClipTable, align
-from rl_postproc.formats.events_tsv import COLUMNS
+from rl_postproc.formats.events.table import COLUMNS
 from rl_postproc.formats.table_rows import column_names, is_number, read_text, refuse_other_kinds
 from rl_postproc.utils.errors import UserError, suggest, warn
 

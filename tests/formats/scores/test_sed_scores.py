@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores, sed_scores
+from rl_postproc.formats import read_scores
+from rl_postproc.formats.scores import sed_scores
 from rl_postproc.utils.errors import UserError
 
 TABLE = "onset\toffset\tCat\tDog\n0.0\t0.5\t0.1\t0.2\n0.5\t1.0\t0.3\t0.4\n"
