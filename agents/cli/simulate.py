@@ -32,8 +32,7 @@ def simulate(
     `rl-postproc train --out runs/mine --agent grid_search --scores data/scores --references data/references.tsv
     --durations data/durations.tsv`
     """
-    from rl_postproc.formats import write_events
-    from rl_postproc.formats.scores import sed_scores
+    from rl_postproc.formats import write_events, write_scores
     from rl_postproc.simulation.config import SimulationConfig
     from rl_postproc.simulation.data_set import simulate as make
     from rl_postproc.utils.checked import build
@@ -51,7 +50,7 @@ def simulate(
         if_interrupted(f"'{out}' holds a part of the score files, and no tables. The same command writes them all:")
         # Until all scores are there, nothing says that the folder is a whole data set.
         remove(out, TABLES)
-        sed_scores.write(score_set, out / "scores")
+        write_scores(score_set, out / "scores")
         write_events(score_set.require_references(), out / "references.tsv")
         rows = zip(score_set.clip_ids, score_set.durations.tolist(), strict=True)
         lines = "".join(f"{name}\t{length}\n" for name, length in rows)

@@ -1,4 +1,4 @@
-"""What a format of scores is: a class that tells its files from others' and reads them into a score set."""
+"""What a format of scores is: a class that tells its files from others', reads them into a score set and writes one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import PrivateAttr
 
 from rl_postproc.data.origin import FILES
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.registry import Registered
 
 
@@ -30,7 +31,7 @@ class Format(Registered, ABC):
     """A way in which scores lie on disk.
 
     The fields of a subclass are its own options, which reach configs, the command line and the keywords of
-    `read_scores`; `looks_like`, `recognises` and `read` are required.
+    `read_scores` and `write_scores`; `looks_like`, `recognises` and `read` are required.
 
     Example:
         One class in one file is a new format::
@@ -88,3 +89,15 @@ class Format(Registered, ABC):
         Raises:
             UserError: a file cannot be used, or what is given does not fit it.
         """
+
+    def write(self, scores: ScoreSet, path: Path) -> None:
+        """Writes the scores, so that reading them again gives what this format can hold; each file whole or not at all.
+
+        Args:
+            scores: the set. References and durations are written only by formats that hold them.
+            path: file or folder to write to.
+
+        Raises:
+            UserError: the format cannot be written or cannot hold these scores, or a file cannot be written.
+        """
+        raise UserError(f"Scores cannot be written in the format '{self.name}'; choose another, such as sed_scores.")

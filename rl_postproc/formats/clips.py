@@ -57,8 +57,9 @@ def load_references(path: str | Path | None) -> ClipTable | None:
         return None
     path = Path(path)
     if path.is_dir():
-        # classes.txt may lie beside the annotations when scores and references share a folder.
-        files = [file for file in list_files(path, CLIP_SUFFIXES, "references") if file.name.lower() != "classes.txt"]
+        # These may lie beside the annotations when scores and references share a folder.
+        others = ("classes.txt", "edges.txt")
+        files = [file for file in list_files(path, CLIP_SUFFIXES, "references") if file.name.lower() not in others]
         rows = [row for file in files for row in read_events(file, clip=file.stem)]
         return ClipTable(path, "references", list(dict.fromkeys(file.stem for file in files)), rows, {})
     rows = read_events(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rl_postproc.formats.clip_names import without_audio_suffix
 from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.memory import require_memory
@@ -36,6 +37,25 @@ def first_line(folder: Path, suffixes: tuple[str, ...]) -> str:
     except (UserError, OSError):
         pass
     return ""
+
+
+def clip_files(clip_ids: Sequence[str], folder: Path, suffix: str) -> list[Path]:
+    """Returns the file of each clip, named by its id without an audio extension.
+
+    Raises:
+        UserError: two clips would share a file, or an id is no file name.
+    """
+    taken: dict[str, str] = {}
+    for clip in clip_ids:
+        stem = without_audio_suffix(clip)
+        if stem in taken:
+            raise UserError(
+                f"The clips '{taken[stem]}' and '{clip}' would both be written to '{stem}{suffix}'; rename one."
+            )
+        if Path(stem).name != stem or stem.startswith(".") or "\0" in stem:
+            raise UserError(f"The clip id '{clip}' cannot name a score file; rename it without folders or leading dot.")
+        taken[stem] = clip
+    return [folder / f"{stem}{suffix}" for stem in taken]
 
 
 def require_room(file: Path, n_files: int, n_classes: int, n_frames: int) -> None:

@@ -54,9 +54,9 @@ def read_scores(
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from rl_postproc import SimulationConfig, read_scores, simulate
-        >>> from rl_postproc.formats.scores import sed_scores
+        >>> from rl_postproc.formats import write_scores
         >>> with TemporaryDirectory() as folder:
-        ...     sed_scores.write(simulate(SimulationConfig(n_clips=3, classes=["Dog", "Speech"])), folder)
+        ...     write_scores(simulate(SimulationConfig(n_clips=3, classes=["Dog", "Speech"])), folder)
         ...     read_scores(folder).classes
         ('Dog', 'Speech')
 
@@ -70,7 +70,7 @@ def read_scores(
     path = Path(path)
     if not path.exists():
         raise UserError(f"There is no '{path}'; give the folder of the scores.")
-    reader = _choose(path, format, options)
+    reader = choose_format(format, options, path)
     with heard_warnings() as notes:
         score_set = reader.read(path, Given(references, durations, classes, hop, subset))
         for sentence in reference_problems(score_set):
@@ -84,16 +84,27 @@ def read_scores(
     )
 
 
-def _choose(path: Path, format: str | Mapping[str, Any] | Format, options: dict[str, Any]) -> Format:
-    """Returns the format with all its options, wherever they were given."""
+def choose_format(
+    format: str | Mapping[str, Any] | Format, options: Mapping[str, Any], path: Path | None = None
+) -> Format:
+    """Returns a format with all its options, wherever they were given.
+
+    Args:
+        format: name, mapping of ``format`` and options, or a `Format`.
+        options: the format's own options.
+        path: what the contents are told from where the name is ``auto``; that is no format when None.
+
+    Raises:
+        UserError: the format or an option is unknown, or the contents look like no format or several.
+    """
     if isinstance(format, Format):
         return _make(type(format), format.name, {**format.model_dump(), **options}) if options else format
     settings = {"format": format} if isinstance(format, str) else dict(format)
     name, kinds = str(settings.pop("format", AUTO)), Format.types()
-    if name != AUTO and name not in kinds:
-        raise UserError(f"There is no format '{name}'{suggest(name, [AUTO, *kinds])}.")
-    guess = name == AUTO
-    name = _recognise(path, kinds) if guess else name
+    if name not in kinds and (name != AUTO or path is None):
+        raise UserError(f"There is no format '{name}'{suggest(name, [*([AUTO] if path else []), *kinds])}.")
+    guess = name == AUTO and path is not None
+    name = _recognise(path, kinds) if guess and path is not None else name
     made = _make(kinds[name], name, {**settings, **options})
     made._is_guess = guess
     return made

@@ -16,8 +16,7 @@ from cases import decode_events, sed_eval_totals, small_simulation
 from event_agents import files_of
 from rl_postproc.agents import Agent, make_agent
 
-from rl_postproc.formats import read_scores
-from rl_postproc.formats.scores import sed_scores
+from rl_postproc.formats import read_scores, write_scores
 from rl_postproc.metrics.certify import evaluate
 from rl_postproc.pipeline.policy import Constant
 from rl_postproc.pipeline.postprocessor import PostProcessor
@@ -218,7 +217,7 @@ def test_another_seed_gives_another_ppo(task: TuningTask, policy: str, tmp_path:
 @pytest.mark.parametrize("policy", ["events", "tracks"])
 def test_a_saved_policy_decides_the_same_in_a_new_process(task: TuningTask, policy: str, tmp_path: Path) -> None:
     processor = quick("ppo", policy=policy).fit(task, 0).post_processor
-    sed_scores.write(task.scores, tmp_path / "scores")
+    write_scores(task.scores, tmp_path / "scores")
     lengths = "".join(
         f"{name}\t{length}\n" for name, length in zip(task.scores.clip_ids, task.scores.durations.tolist(), strict=True)
     )

@@ -16,9 +16,7 @@ from program import STACK, Run, config_file, sources
 from rl_postproc import data_report
 from rl_postproc.data.score_checks import FEW, class_problems
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores, write_events
-from rl_postproc.formats.scores import sed_scores
-from rl_postproc.formats.scores.shards import write_shards
+from rl_postproc.formats import read_scores, write_events, write_scores
 from rl_postproc.results.data_table import data_table
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import DataWarning
@@ -131,7 +129,7 @@ def written(folder: Path, format: str) -> tuple[Path, dict]:
     if format == "tags":
         np.savez(folder / "tags.npz", scores=found.scores.amax(2).numpy(), clip_ids=np.array(found.clip_ids))
         return folder / "tags.npz", {"classes": list(CLASSES)}
-    {"sed_scores": sed_scores.write, "shards": lambda found, path: write_shards([found], path)}[format](found, path)
+    write_scores(found, path, format)
     return path, {}
 
 

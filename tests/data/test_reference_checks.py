@@ -12,8 +12,7 @@ from program import Run
 
 from rl_postproc.data.reference_checks import reference_problems
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores
-from rl_postproc.formats.scores.sed_scores import write
+from rl_postproc.formats import read_scores, write_scores
 from rl_postproc.utils.errors import DataWarning
 
 HOP = 0.05
@@ -79,7 +78,7 @@ def test_reading_and_building_say_it(tmp_path: Path) -> None:
     with pytest.warns(DataWarning, match="1 of 5 reference events repeat") as said:
         built = ScoreSet.from_arrays(arrays, hop=HOP, classes=["Cat", "Dog"], references=[*SOUND, SOUND[0]])
     assert [warning.filename for warning in said] == [__file__]
-    write(built, tmp_path / "scores")
+    write_scores(built, tmp_path / "scores")
     lines = ["\t".join(map(str, row)) for row in [*SOUND, SOUND[0]]]
     (tmp_path / "r.tsv").write_text("\n".join(lines) + "\n")
     with pytest.warns(DataWarning, match="1 of 5 reference events repeat"):

@@ -18,8 +18,10 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.archives import Stored, open_arrays
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clips import assemble_files
-from rl_postproc.formats.folder import list_files, read_classes, require_room
+from rl_postproc.formats.folder import clip_files, list_files, read_classes, require_room
+from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.files import whole_file, write_text
 
 SUFFIXES = (".npy",)
 
@@ -44,8 +46,8 @@ class NpyFolder(Format):
 
         Args:
             path: folder of ``.npy`` files named by the clips' stems, floating point ``[frame, class]``.
-            given: the hop is needed; ``classes`` are the names of the columns, those in the file ``classes.txt`` of the
-                folder when None.
+            given: the hop is that of the frame edges in the file ``edges.txt`` of the folder when None; ``classes`` are the
+                names of the columns, those in ``classes.txt`` when None.
 
         Returns:
             Clips sorted by name, on shared frame edges that are multiples of the hop.
@@ -55,18 +57,51 @@ class NpyFolder(Format):
                 references'.
         """
         files = list_files(path, SUFFIXES)
-        if given.hop is None:
+        listed, told = path / "classes.txt", path / "edges.txt"
+        if given.hop is None and not told.is_file():
             raise UserError(
                 f"The arrays in '{path}' do not tell their frame length; give it as hop in seconds, such as 0.02."
             )
-        hop, listed = check_hop(given.hop), path / "classes.txt"
+        hop = None if given.hop is None else check_hop(given.hop)
         names = read_classes(listed if given.classes is None and listed.is_file() else given.classes)
         if names is None:
             raise UserError(f"The arrays in '{path}' do not name their classes; give classes, or put one name a line "
                             f"into '{listed}'.")  # fmt: skip
         arrays = [_load(file, names, len(files)) for file in files]
-        edges = even_edges(hop, max(len(array) for array in arrays)).numpy()[None]
-        return assemble_files(path, files, arrays, edges, names, given)
+        n_frames = max(len(array) for array in arrays)
+        edges = even_edges(hop, n_frames).numpy() if hop is not None else _read_edges(told, n_frames)
+        return assemble_files(path, files, arrays, edges[None], names, given)
+
+    def write(self, scores: ScoreSet, path: Path) -> None:
+        """Writes one array a clip, the classes in ``classes.txt`` and the frame edges in ``edges.txt``, last.
+
+        Raises:
+            UserError: clips have frame edges of their own, two would share a file, an id is no file name, or a file cannot
+                be written.
+        """
+        files = clip_files(scores.clip_ids, path, SUFFIXES[0])
+        if len(scores.edges) > 1:
+            raise UserError(f"The format '{self.name}' holds one row of frame edges, but the clips have their own; "
+                            "write them in the format sed_scores or shards.")  # fmt: skip
+        for i, (file, n) in enumerate(zip(files, scores.n_frames.tolist(), strict=True)):
+            with whole_file(file) as temporary:
+                np.save(temporary, scores.scores[i, :, :n].T.cpu().numpy(), allow_pickle=False)
+        write_text(path / "classes.txt", "".join(f"{name}\n" for name in scores.classes))
+        write_text(path / "edges.txt", "".join(f"{seconds!r}\n" for seconds in scores.edges[0].tolist()))
+
+
+def _read_edges(file: Path, n_frames: int) -> np.ndarray:
+    """Reads the edges of so many frames in seconds, one a line."""
+    try:
+        edges = np.array(read_text(file).split(), dtype=np.float64)
+    except ValueError as error:
+        raise UserError(
+            f"'{file}' holds no frame edges, one number of seconds a line ({error}); correct it."
+        ) from error
+    if len(edges) < n_frames + 1:
+        raise UserError(f"'{file}' holds {len(edges)} frame edges where {n_frames} frames have {n_frames + 1}; "
+                        "write one more edge than the longest clip has frames.")  # fmt: skip
+    return edges[: n_frames + 1]
 
 
 def _load(file: Path, names: Sequence[str], n_files: int) -> np.ndarray:

@@ -12,9 +12,8 @@ import torch
 from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
-from rl_postproc.formats.clip_names import without_audio_suffix
 from rl_postproc.formats.clips import assemble_files
-from rl_postproc.formats.folder import first_line, list_files, read_classes, require_room
+from rl_postproc.formats.folder import clip_files, first_line, list_files, read_classes, require_room
 from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
@@ -68,33 +67,23 @@ class SedScores(Format):
         return assemble_files(path, files, [table[:, 2:][:, kept] for table in tables], edges,
                               [names[i] for i in kept], given)  # fmt: skip
 
+    def write(self, scores: ScoreSet, path: Path) -> None:
+        """Writes one score table a clip.
 
-def write(score_set: ScoreSet, folder: str | Path) -> None:
-    """Writes one score table a clip, each whole or not at all.
+        A file is named by the clip's id without its audio extension. Numbers have as many digits as reading the same
+        values again takes.
 
-    A file is named by the clip's id without its audio extension. Numbers have as many digits as reading the same
-    values again takes.
-
-    Raises:
-        UserError: two clips would share a file, an id is no file name, or a file cannot be written.
-    """
-    stems = [without_audio_suffix(clip) for clip in score_set.clip_ids]
-    taken: dict[str, str] = {}
-    for stem, clip in zip(stems, score_set.clip_ids, strict=True):
-        if stem in taken:
-            raise UserError(
-                f"The clips '{taken[stem]}' and '{clip}' would both be written to '{stem}.tsv'; rename one."
-            )
-        if Path(stem).name != stem or stem.startswith(".") or "\0" in stem:
-            raise UserError(f"The clip id '{clip}' cannot name a score file; rename it without folders or leading dot.")
-        taken[stem] = clip
-    header = "\t".join(("onset", "offset", *score_set.classes))
-    all_edges = score_set.edges.expand(score_set.n_clips, -1).cpu()
-    for i, (stem, n) in enumerate(zip(stems, score_set.n_frames.tolist(), strict=True)):
-        edges = all_edges[i, : n + 1]
-        table = torch.cat([torch.stack([edges[:-1], edges[1:]]), score_set.scores[i, :, :n].double().cpu()]).T.tolist()
-        lines = ("\t".join(map(repr, row)) for row in table)
-        write_text(Path(folder) / f"{stem}.tsv", "\n".join((header, *lines)) + "\n")
+        Raises:
+            UserError: two clips would share a file, an id is no file name, or a file cannot be written.
+        """
+        header = "\t".join(("onset", "offset", *scores.classes))
+        all_edges = scores.edges.expand(scores.n_clips, -1).cpu()
+        files = clip_files(scores.clip_ids, path, SUFFIXES[0])
+        for i, (file, n) in enumerate(zip(files, scores.n_frames.tolist(), strict=True)):
+            edges = all_edges[i, : n + 1]
+            table = torch.cat([torch.stack([edges[:-1], edges[1:]]), scores.scores[i, :, :n].double().cpu()]).T.tolist()
+            lines = ("\t".join(map(repr, row)) for row in table)
+            write_text(file, "\n".join((header, *lines)) + "\n")
 
 
 def _is_header(fields: Sequence[str]) -> bool:

@@ -48,3 +48,7 @@ class ShardFolder(Format):
             if getattr(given, name) is not None:
                 raise UserError(f"The shards in '{path}' hold their own {name}; leave out {name}.")
         return shards.join()
+
+    def write(self, scores: ScoreSet, path: Path) -> None:
+        """Writes the set as shards, with its references and durations; see `write_shards`."""
+        write_shards(scores, path)

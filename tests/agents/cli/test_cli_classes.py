@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from program import STACK, Run, assert_one_sentence, config_file
 
-from rl_postproc.formats import read_events, read_scores
-from rl_postproc.formats.scores.sed_scores import write
+from rl_postproc.formats import read_events, read_scores, write_scores
 from rl_postproc.formats.scores.shards import write_shards
 
 CLASSES = ["Male speech, man speaking", "Dog", 'Bell; "ding", etc.']
@@ -56,7 +55,7 @@ def test_names_with_commas_pass_from_training_to_figures(run: Run, arrays: Path,
 def test_names_with_commas_survive_every_format(arrays: Path) -> None:
     given = {"references": arrays / "r.csv"}
     found = read_scores(arrays / "arrays", hop=0.1, classes=arrays / "classes.list", **given)
-    write(found, arrays / "tables")
+    write_scores(found, arrays / "tables")
     write_shards(found, arrays / "shards")
     for again in (read_scores(arrays / "tables", **given), read_scores(arrays / "shards")):
         assert again.classes == tuple(CLASSES)

@@ -24,14 +24,13 @@ FOLDER = "[red]o'ut $x^{"
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Simulated files with such classes and clips, in a folder with such a name."""
-    from rl_postproc.formats import write_events
-    from rl_postproc.formats.scores import sed_scores
+    from rl_postproc.formats import write_events, write_scores
     from rl_postproc.simulation.config import SimulationConfig
     from rl_postproc.simulation.data_set import simulate
 
     folder = tmp_path_factory.mktemp("nasty") / "[/dim]data"
     made = simulate(SimulationConfig(n_clips=6, classes=CLASSES, clip_seconds=5.0, seed=2))
-    sed_scores.write(made, folder / "scores")
+    write_scores(made, folder / "scores")
     write_events(made.require_references(), folder / "references.tsv")
     rows = [f"{name}\t{length}" for name, length in zip(made.clip_ids, made.durations.tolist(), strict=True)]
     (folder / "durations.tsv").write_text("\n".join(["filename\tduration", *rows]))

@@ -23,8 +23,7 @@ from rl_postproc.agents.events.fit_value import fit_value
 from rl_postproc.data.events import Events
 from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores
-from rl_postproc.formats.scores import sed_scores
+from rl_postproc.formats import read_scores, write_scores
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
@@ -143,7 +142,7 @@ def test_a_policy_decides_the_same_at_another_sampling_of_the_same_scores(name: 
 def test_policies_decide_the_same_after_saving_in_a_new_process(
     task: TuningTask, fitted: dict[str, PostProcessor], tmp_path: Path
 ) -> None:
-    sed_scores.write(task.scores, tmp_path / "scores")
+    write_scores(task.scores, tmp_path / "scores")
     rows = zip(task.scores.clip_ids, task.scores.durations.tolist(), strict=True)
     (tmp_path / "durations.tsv").write_text("".join(f"{name}\t{length}\n" for name, length in rows))
     for name, processor in fitted.items():

@@ -12,8 +12,7 @@ import pytest
 from program import Run
 from rl_postproc.agents.universal.augment import resampled
 
-from rl_postproc.formats import read_events
-from rl_postproc.formats.scores import sed_scores
+from rl_postproc.formats import read_events, write_scores
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
 
@@ -29,7 +28,7 @@ def test_it_takes_the_score_files_of_dcase_2023(run: Run, data_root: Path, tmp_p
 
 def test_it_takes_a_hundred_frames_a_second_of_527_classes(run: Run, tmp_path: Path) -> None:
     scores = resampled(simulate(SimulationConfig(n_clips=6, n_classes=527, seed=5)), 0.01)
-    sed_scores.write(scores, tmp_path / "scores")
+    write_scores(scores, tmp_path / "scores")
     code, out, _ = run("apply", "universal", "scores", "--out", "events.tsv")
     assert code == 0 and "of 6 clips" in out
     events = [event for event in read_events(tmp_path / "events.tsv") if event.label]

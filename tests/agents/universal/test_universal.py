@@ -15,8 +15,7 @@ from rl_postproc.agents.universal.augment import resampled
 from rl_postproc.agents.universal.make import Recipe, SimulatedSources, fit_universal, post_processor, training_sets
 
 from rl_postproc import PostProcessor, ScoreSet, evaluate
-from rl_postproc.formats import read_events
-from rl_postproc.formats.scores import sed_scores
+from rl_postproc.formats import read_events, write_scores
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
 from rl_postproc.task import TuningTask
@@ -59,7 +58,7 @@ def test_tags_are_refused() -> None:
 
 
 def test_the_program_applies_it_and_hears_a_wish(run: Run, tmp_path: Path) -> None:
-    sed_scores.write(strangers(), tmp_path / "scores")
+    write_scores(strangers(), tmp_path / "scores")
     n = {}
     for wish in ([], ["--precision", "0.75"], ["--events-per-hour", "20"]):
         code, out, _ = run("apply", "universal", "scores", "--out", "events.tsv", *wish)

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores
-from rl_postproc.formats.scores import sed_scores
+from rl_postproc.formats import read_scores, write_scores
 from rl_postproc.utils.errors import UserError
 
 TABLE = "onset\toffset\tCat\tDog\n0.0\t0.5\t0.1\t0.2\n0.5\t1.0\t0.3\t0.4\n"
@@ -64,7 +63,7 @@ def test_written_tables_are_what_sed_scores_eval_reads(tmp_path: Path) -> None:
     reader = pytest.importorskip("sed_scores_eval", reason="sed_scores_eval is not installed").io
     scores = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(0))
     edges = torch.arange(6, dtype=torch.float64) * 0.1
-    sed_scores.write(ScoreSet.build(scores, edges, ["a.wav", "b.c.wav"], ["Bell, alarm", "Cat", "Dog"]), tmp_path)
+    write_scores(ScoreSet.build(scores, edges, ["a.wav", "b.c.wav"], ["Bell, alarm", "Cat", "Dog"]), tmp_path)
     expected = reader.read_sed_scores(tmp_path)
     assert sorted(expected) == ["a", "b.c"]
     assert list(expected["a"].columns) == ["onset", "offset", "Bell, alarm", "Cat", "Dog"]
@@ -91,7 +90,7 @@ def score_sets(draw: st.DrawFn) -> ScoreSet:
 @given(score_sets())
 def test_written_tables_read_back_bit_for_bit(original: ScoreSet) -> None:
     with tempfile.TemporaryDirectory() as name:
-        sed_scores.write(original, name)
+        write_scores(original, name)
         found = read_scores(name)
     order = sorted(range(original.n_clips), key=lambda i: original.clip_ids[i].removesuffix(".wav"))
     expected = original.select(order)
@@ -199,5 +198,5 @@ def test_clips_that_cannot_name_files_are_refused_before_anything_is_written(
 ) -> None:
     broken = ScoreSet.build(torch.zeros(len(clips), 1, 1), torch.tensor([0.0, 1.0]), clips, ["Cat"])
     with pytest.raises(UserError, match=message):
-        sed_scores.write(broken, tmp_path / "out")
+        write_scores(broken, tmp_path / "out")
     assert not (tmp_path / "out").exists()
