@@ -29,6 +29,7 @@ class Noun(str, Enum):
     objectives = "objectives"
     agents = "agents"
     formats = "formats"
+    event_formats = "event_formats"
     rewards = "rewards"
     observations = "observations"
     simulation = "simulation"
@@ -41,6 +42,7 @@ _BASES = {
     Noun.objectives: ("rl_postproc.metrics", "Objective"),
     Noun.agents: ("...agents", "Agent"),
     Noun.formats: ("rl_postproc.formats", "Format"),
+    Noun.event_formats: ("rl_postproc.formats", "EventFormat"),
     Noun.rewards: ("...envs.rewards", "Reward"),
     Noun.observations: ("...envs.observations", "Observation"),
 }

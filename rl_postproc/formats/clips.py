@@ -12,15 +12,12 @@ import torch
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Given
 from rl_postproc.formats.clip_names import folders_remedy, match_names
-from rl_postproc.formats.events.table import (
-    CLIP_SUFFIXES,
-    COLUMNS,
-    EventRow,
-    collect_references,
-    read_durations,
-    read_events,
-)
+from rl_postproc.formats.durations import read_durations
+from rl_postproc.formats.events.base import CLIP_SUFFIXES, EventRow
+from rl_postproc.formats.events.read import read_events
+from rl_postproc.formats.events.table import COLUMNS
 from rl_postproc.formats.folder import list_files
+from rl_postproc.formats.references import collect_references
 from rl_postproc.utils.errors import UserError, quoted
 
 _EMPTY = {"references": " (with empty onset, offset and label for a clip without events)", "durations": ""}

@@ -13,7 +13,9 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.reference_checks import event_problems, other_unit
 from rl_postproc.formats.clip_names import folders_remedy, match_names
 from rl_postproc.formats.clips import align, load_durations, load_references
-from rl_postproc.formats.events.table import EventRow, collect_references, read_events
+from rl_postproc.formats.events.base import EventRow
+from rl_postproc.formats.events.read import read_events
+from rl_postproc.formats.references import collect_references
 from rl_postproc.utils.errors import UserError, quoted, warn
 
 

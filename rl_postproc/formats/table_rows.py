@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.memory import require_memory
@@ -133,3 +134,57 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class Layout(NamedTuple):
+    """Where a table holds its columns: their positions, and the number of fields of a row."""
+
+    positions: list[int]
+    width: int
+
+
+def split_header(
+    path: Path, records: list[tuple[int, list[str]]], wanted: Sequence[str]
+) -> tuple[list[tuple[int, list[str]]], Layout]:
+    """Separates the header, if there is one, from the rows, and finds the wanted columns.
+
+    Raises:
+        UserError: the header lacks or repeats a column, or has columns of other names.
+    """
+    names = column_names(records[0][1]) if records else []
+    if not set(wanted) & set(names):
+        if len(records) > 1 and _is_foreign_header(records[0][1], records[1][1]):
+            raise UserError(f"'{path}', row {records[0][0]}: the header has the columns {', '.join(records[0][1])}; "
+                            f"name them {', '.join(wanted)}.")  # fmt: skip
+        return records, Layout(list(range(len(wanted))), len(wanted))
+    for name in wanted:
+        if names.count(name) != 1:
+            found = "lacks the column" if name not in names else "repeats the column"
+            raise UserError(f"'{path}', row {records[0][0]}: the header {found} '{name}'; "
+                            f"it must hold {', '.join(wanted)} once each.")  # fmt: skip
+    return records[1:], Layout([names.index(name) for name in wanted], len(names))
+
+
+def _is_foreign_header(first: list[str], second: list[str]) -> bool:
+    """Returns whether the first row is words alone, as a header is, above a row with numbers."""
+    words = all(field.strip() and not is_number(field) for field in first)
+    return words and len(first) > 1 and any(map(is_number, second))
+
+
+def seconds(path: Path, row: int, column: str, text: str) -> float:
+    """Returns the number that a cell holds.
+
+    Raises:
+        UserError: it holds none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        found = f"'{text}' is not a number" if text else "is empty"
+        raise UserError(f"'{path}', row {row}: the {column} {found}; give seconds such as 1.25.") from None
+
+
+def wrong_width(path: Path, row: int, fields: list[str], width: int) -> UserError:
+    """Returns the sentence on a row with too few or too many fields."""
+    return UserError(f"'{path}', row {row}: {len(fields)} columns where {width} are expected; "
+                     "check the tabs (or commas) of this row.")  # fmt: skip

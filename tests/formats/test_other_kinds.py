@@ -72,7 +72,7 @@ def test_odd_names_of_clips_without_events_are_names(tmp_path: Path, name: str) 
 def test_the_header_of_audioset_strong_is_understood(tmp_path: Path) -> None:
     header = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
     (tmp_path / "r.tsv").write_text(header + "b0RFKhbpFJA_30000\t0.627\t7.237\t/m/04rlf\n")
-    assert read_events(tmp_path / "r.tsv") == [("b0RFKhbpFJA_30000", 0.627, 7.237, "/m/04rlf", 2)]
+    assert read_events(tmp_path / "r.tsv") == [("b0RFKhbpFJA_30000", 0.627, 7.237, "/m/04rlf", 2, None)]
     (tmp_path / "both.tsv").write_text(HEADER.strip() + "\tlabel\na\t0\t1\tCat\tx\n")
     assert read_events(tmp_path / "both.tsv")[0].label == "Cat"
 

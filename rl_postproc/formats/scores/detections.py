@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rl_postproc.formats.clip_names import folders_remedy, match_names
-from rl_postproc.formats.events.table import EventRow, read_events
+from rl_postproc.formats.events.base import EventRow
+from rl_postproc.formats.events.read import read_events
 from rl_postproc.formats.folder import list_files
 from rl_postproc.utils.errors import UserError, suggest
 
@@ -57,7 +58,9 @@ def read_points(folder: Path) -> list[Point]:
         if float(text) in by_threshold:
             raise UserError(f"'{file}' and '{by_threshold[float(text)]}' have the same threshold {text}; remove one.")
         by_threshold[float(text)] = file
-    return [Point(threshold, file, read_events(file)) for threshold, file in sorted(by_threshold.items())]
+    return [
+        Point(threshold, file, read_events(file, format="table")) for threshold, file in sorted(by_threshold.items())
+    ]
 
 
 def collect_detections(points: list[Point], clip_ids: list[str], others: list[str], classes: list[str]) -> Detections:
@@ -81,8 +84,8 @@ def collect_detections(points: list[Point], clip_ids: list[str], others: list[st
     for k, (_, file, rows) in enumerate(points):
         try:
             cells = [(k, row, clip_index[name], class_index[label], onset, offset)
-                     for name, onset, offset, label, row in rows if label is not None]  # fmt: skip
-            _ = [clip_index[name] for name, _, _, label, _ in rows if label is None]
+                     for name, onset, offset, label, row, _ in rows if label is not None]  # fmt: skip
+            _ = [clip_index[name] for name, _, _, label, _, _ in rows if label is None]
         except KeyError:
             raise _stranger(file, rows, clip_index, class_index, [*clip_ids, *others]) from None
         parts.append(np.array(cells, dtype=np.float64).reshape(-1, 6))

@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field, ValidationError
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.clips import ClipTable, align, load_references
-from rl_postproc.formats.events.table import collect_references, read_durations
+from rl_postproc.formats.durations import read_durations
+from rl_postproc.formats.references import collect_references
 from rl_postproc.utils.checked import first_problem
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import read_json

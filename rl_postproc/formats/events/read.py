@@ -1,0 +1,60 @@
+"""The one door through which events enter, in whatever format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rl_postproc.formats.events.base import EventFormat, EventRow
+from rl_postproc.utils.errors import UserError
+
+AUTO = "auto"
+"""In the place of a format's name: the format that the contents look like."""
+
+
+def read_events(
+    path: str | Path, clip: str | None = None, format: str | Mapping[str, Any] | EventFormat = AUTO
+) -> list[EventRow]:
+    """Reads a file of events, or a folder of one file a clip.
+
+    Args:
+        path: where the events lie.
+        clip: name of the clip of a file that is about one and does not name it.
+        format: name of a format, ``auto`` to tell it from the contents, a mapping of ``event_format`` and the format's own
+            options, or an `EventFormat`.
+
+    Returns:
+        The rows in file order, times in seconds; a clip without events has a row without times and label, where the
+        format can say so.
+
+    Raises:
+        UserError: the format is unknown, or the file cannot be used.
+    """
+    path = Path(path)
+    if format == AUTO:
+        format = recognise_events(path)
+    return make_event_format(format).read(path, clip)
+
+
+def make_event_format(format: str | Mapping[str, Any] | EventFormat) -> EventFormat:
+    """Returns a format of events from its name, or from a mapping with its options.
+
+    Raises:
+        UserError: there is no such format or option.
+    """
+    if isinstance(format, EventFormat):
+        return format
+    return EventFormat.make(format if isinstance(format, str) else dict(format))
+
+
+def recognise_events(path: Path) -> str:
+    """Returns the name of the one format of events that the contents look like; ``table`` where none is told.
+
+    Raises:
+        UserError: several formats recognise them.
+    """
+    names = [name for name, kind in EventFormat.types().items() if kind.recognises(path)]
+    if len(names) > 1:
+        raise UserError(f"'{path}' looks like {' and '.join(names)}; say which with format.")
+    return names[0] if names else "table"

@@ -1,0 +1,35 @@
+"""The one door through which events leave, in whatever format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rl_postproc.data.events import Events
+from rl_postproc.formats.events.base import EventFormat
+from rl_postproc.formats.events.read import make_event_format
+
+
+def write_events(events: Events, path: str | Path, format: str | Mapping[str, Any] | EventFormat | None = None) -> None:
+    """Writes events, whole or not at all.
+
+    Args:
+        events: the events.
+        path: file to write; for formats of one file a clip a folder, unless there is one clip.
+        format: name of a format, a mapping of ``event_format`` and the format's own options, or an `EventFormat`; when
+            None the format whose files alone have the suffix of ``path``, else ``table``.
+
+    Raises:
+        UserError: the format is unknown or cannot hold the events, or the file cannot be written.
+    """
+    path = Path(path)
+    make_event_format(_by_suffix(path) if format is None else format).write(events, path)
+
+
+def _by_suffix(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    for own, kind in EventFormat.types().items():
+        if kind.suffixes and name.endswith(kind.suffixes):
+            return own
+    return "table"
