@@ -58,6 +58,25 @@ def clip_files(clip_ids: Sequence[str], folder: Path, suffix: str) -> list[Path]
     return [folder / f"{stem}{suffix}" for stem in taken]
 
 
+def refuse_other_files(folder: Path, files: Sequence[Path], suffixes: tuple[str, ...]) -> None:
+    """Refuses to write among files that would be read as part of the set.
+
+    Args:
+        folder: where to write; need not exist.
+        files: what is written there.
+        suffixes: ends of the names of the files that the format reads.
+
+    Raises:
+        UserError: there is another such file.
+    """
+    own = {file.name for file in files}
+    there = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    other = next((name for name in there if name[0] != "." and name.endswith(suffixes) and name not in own), None)
+    if other is not None:
+        raise UserError(f"'{folder / other}' is not of these scores, and would be read as if it were; choose another "
+                        "folder, or delete it.")  # fmt: skip
+
+
 def require_room(file: Path, n_files: int, n_classes: int, n_frames: int) -> None:
     """Refuses a folder whose clips, all as long as that of one file, would take half the memory.
 

@@ -12,14 +12,16 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
-from rl_postproc.data.frames import check_hop, even_edges
+from rl_postproc.data.frames import even_edges
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clip_names import match_names, without_audio_suffix
 from rl_postproc.formats.clips import ClipTable, align, assemble, load_durations, load_references
 from rl_postproc.formats.events.table import COLUMNS
 from rl_postproc.formats.folder import first_line, list_files, read_classes
+from rl_postproc.formats.scores.detected_frames import detected_frames
 from rl_postproc.formats.scores.detections import (
     SUFFIXES,
     Detections,
@@ -28,14 +30,12 @@ from rl_postproc.formats.scores.detections import (
     read_points,
     threshold_of,
 )
-from rl_postproc.formats.scores.infer_hop import infer_hop, to_frames
+from rl_postproc.formats.scores.point_writer import DESED_THRESHOLDS, Probability, write_points
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.memory import require_memory
 
 CELL_BYTES = 16
 """What rebuilding the score of a frame takes."""
-CLIPPED = 5e-4
-"""Seconds within which an offset off the frame grid is taken for the end of its clip."""
 
 
 class OperatingPoints(Format):
@@ -44,7 +44,8 @@ class OperatingPoints(Format):
     Thresholding the scores that are rebuilt from them with ``score > threshold`` gives each table's active frames again:
     a frame active up to the k-th threshold scores midway between it and the next one, below the first midway to 0, above
     the last midway to 1. A table's threshold is the last number in its name (``predictions_th_0.05.tsv``). A detection of
-    zero length has no frame. What lies beyond its clip's duration is cut.
+    zero length has no frame. What lies beyond its clip's duration is cut. Offsets off the frame grid at or beyond the clip's
+    end, or at the largest offset of all tables, are ends.
     """
 
     format: Literal["operating_points"] = "operating_points"
@@ -52,6 +53,11 @@ class OperatingPoints(Format):
         "a folder of event tables (filename, onset, offset, event_label), one for each threshold in their names"
     )
     hop_known: ClassVar[str] = "told from the event times"
+    thresholds: list[Probability] | Literal["levels"] = Field(
+        list(DESED_THRESHOLDS),
+        min_length=1,
+        description="what is written: thresholds, or 'levels' for one between each two neighbouring scores that occur",
+    )
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -100,12 +106,8 @@ class OperatingPoints(Format):
         if lengths is not None:
             partner = match_names(clip_ids, lengths.clips)
             ends = np.array([lengths.seconds[partner[clip]] for clip in clip_ids])
-        start, stop, hop = _frames(found, ends, given.hop, points)
-        width = int(max(stop.max(), 1))
-        n_frames = np.full(len(clip_ids), width)
-        if ends is not None:
-            n_frames = np.clip(np.ceil(ends / hop - 1e-6).astype(np.int64), 1, width)
-            width = int(n_frames.max())
+        start, stop, n_frames, hop = detected_frames(found, len(clip_ids), ends, given.hop, points)
+        width = int(n_frames.max())
         cells = len(clip_ids) * len(names) * width
         what = f"{len(clip_ids)} clips of {len(names)} classes and {width} frames of {hop:g} s from '{path}'"
         require_memory(CELL_BYTES * cells, what, "check the hop and the times, or give fewer clips at a time")
@@ -113,6 +115,16 @@ class OperatingPoints(Format):
         scores = torch.from_numpy(_values(points)[level])
         edges = even_edges(hop, width)[None]
         return assemble(path, clip_ids, scores, edges, torch.from_numpy(n_frames), names, listed, lengths, True)
+
+    def write(self, scores: ScoreSet, path: Path) -> None:
+        """Writes a table of the detections at each threshold, see `rl_postproc.formats.scores.point_writer`.
+
+        Reading them again gives scores quantised to the midpoints between neighbouring thresholds, 0 and 1 included.
+
+        Raises:
+            UserError: the frames are not evenly spaced from 0, there are too many levels, or a file cannot be written.
+        """
+        write_points(scores, path, self.thresholds)
 
 
 def _list_clips(
@@ -144,32 +156,6 @@ def _refuse_silent_classes(references: ClipTable, clips: set[str], detected: lis
                             f"'{folder}'; correct it, or list all classes{suggest(row.label, detected)}.")  # fmt: skip
 
 
-def _frames(
-    found: Detections, ends: np.ndarray | None, hop: float | None, points: list[Point]
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Returns the first frame of each detection, the one after its last, int64 ``[detection]``, and the hop."""
-    clipped = np.zeros(len(found.point), dtype=bool)
-    if ends is not None:
-        clipped = np.abs(found.offset - ends[found.clip]) <= CLIPPED
-    if hop is None:
-        times = np.concatenate([found.onset, found.offset[~clipped]])
-        hop = infer_hop(times if times.any() else found.offset)
-    hop = check_hop(hop)
-    (start, start_fits), (stop, stop_fits) = to_frames(found.onset, hop), to_frames(found.offset, hop)
-    if ends is not None:
-        # Many detectors end an event at the end of the clip, in the middle of its last frame.
-        inside = clipped & ~stop_fits
-        stop = np.where(inside, np.ceil(ends[found.clip] / hop - 1e-6).astype(np.int64), stop)
-        stop_fits |= inside
-    wrong = ~(start_fits & stop_fits)
-    if wrong.any():
-        i = int(wrong.argmax())
-        name, value = ("onset", found.onset[i]) if not start_fits[i] else ("offset", found.offset[i])
-        raise UserError(f"'{points[found.point[i]].file}', row {found.row[i]}: the {name} {value} is no multiple of "
-                        f"the frame length {hop} s; correct it, or give the true frame length as hop.")  # fmt: skip
-    return start, stop, hop
-
-
 def _levels(
     found: Detections, start: np.ndarray, stop: np.ndarray, shape: tuple[int, int, int], points: list[Point]
 ) -> np.ndarray:
@@ -179,7 +165,6 @@ def _levels(
         UserError: a frame is active at a threshold and not at the next lower one.
     """
     n_clips, n_classes, width = shape
-    start, stop = np.minimum(start, width), np.minimum(stop, width)
     level = np.zeros(shape, dtype=np.int16)
     for k, point in enumerate(points):
         own = np.flatnonzero(found.point == k)

@@ -13,7 +13,14 @@ from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clips import assemble_files
-from rl_postproc.formats.folder import clip_files, first_line, list_files, read_classes, require_room
+from rl_postproc.formats.folder import (
+    clip_files,
+    first_line,
+    list_files,
+    read_classes,
+    refuse_other_files,
+    require_room,
+)
 from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
@@ -79,6 +86,7 @@ class SedScores(Format):
         header = "\t".join(("onset", "offset", *scores.classes))
         all_edges = scores.edges.expand(scores.n_clips, -1).cpu()
         files = clip_files(scores.clip_ids, path, SUFFIXES[0])
+        refuse_other_files(path, files, SUFFIXES)
         for i, (file, n) in enumerate(zip(files, scores.n_frames.tolist(), strict=True)):
             edges = all_edges[i, : n + 1]
             table = torch.cat([torch.stack([edges[:-1], edges[1:]]), scores.scores[i, :, :n].double().cpu()]).T.tolist()
