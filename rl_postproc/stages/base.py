@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
+from rl_postproc.stages.pieces import FoundRuns
 from rl_postproc.utils.registry import Registered
 
 Kind = Literal["scores", "decisions", "events"]
@@ -127,6 +128,9 @@ class Stage(Registered, ABC):
     on_frames: ClassVar[bool] = False
     """Whether a stage that gives events has each begin and end where a frame does, given that those it takes do."""
 
+    by_highest: ClassVar[bool] = False
+    """Whether all that it takes of a whole clip is the highest score of each track; then `of_highest` does its work."""
+
     @model_validator(mode="before")
     @classmethod
     def _keep_defaults(cls, values: Any) -> Any:
@@ -203,6 +207,36 @@ class Stage(Registered, ABC):
             ``[frame, track]``, 0 beyond a track's last frame, or `TrackEvents` of the same tracks. What is silent stays
             silent: no decision and no event comes of a track without any, or with scores of 0 alone.
         """
+
+    def reach(self, hop: float, **values: torch.Tensor) -> int | None:
+        """Returns how many frames on either side have a say in what it gives at a frame, None where all may.
+
+        With such a reach a clip that arrives in pieces gives what the whole one gives, to the last bit: the stage is called
+        on a piece and so many frames around it, with `Frames` that hold their number and the hop alone, and the middle kept.
+        For stages that make scores or decisions of scores; those on events always have all events of a clip.
+
+        Args:
+            hop: frame length in seconds.
+            **values: value of each parameter for each track, float32 ``[track]``.
+        """
+        return None
+
+    def of_highest(self, x: torch.Tensor, highest: torch.Tensor, **values: torch.Tensor) -> torch.Tensor:
+        """Does the work of a stage that is `by_highest` on some frames ``[frame, track]`` of a clip.
+
+        Args:
+            x: scores of some of the frames.
+            highest: highest score of each track in the whole clip, ``[track]``.
+            **values: value of each parameter for each track, float32 ``[track]``.
+        """
+        raise NotImplementedError("only of stages that are by_highest")
+
+    def in_pieces(self, hop: float, **values: torch.Tensor) -> FoundRuns | None:
+        """Returns what finds the events of a clip whose scores arrive in pieces, None where `reach` says all or nothing does.
+
+        For stages that make decisions or events of scores.
+        """
+        return None
 
     def sweep(self, x: torch.Tensor, frames: Frames) -> Any:
         """Applies every combination of the candidates to every track of scores; for stages that take scores.

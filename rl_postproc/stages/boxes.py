@@ -12,6 +12,7 @@ from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents, runs
 from rl_postproc.stages.base import Kind, Parameter, Probability, Seconds, Stage, combine, numbers_of
 from rl_postproc.stages.event_tools import concatenated
+from rl_postproc.stages.pieces import FoundRuns
 
 _FLOOR = 1e-3
 """What is added to scores before their ratio is taken."""
@@ -69,6 +70,12 @@ class Boxes(Stage):
         segments = _Segments.find(x, frames, values["window"])
         return segments.joined(frames, values["absolute"], values["relative"])
 
+    def in_pieces(self, hop: float, **values: torch.Tensor) -> FoundRuns:
+        """See `Stage.in_pieces`."""
+        from rl_postproc.stages.boxes_in_pieces import BoxesInPieces
+
+        return BoxesInPieces(hop, values["window"], values["absolute"], values["relative"])
+
     def sweep(self, x: torch.Tensor, frames: Frames) -> TrackEvents:
         """See `Stage.sweep`: changes are sought once for each window."""
         n_tracks = x.shape[1]
@@ -116,7 +123,7 @@ class _Segments:
         chosen, group = torch.unique(window, return_inverse=True)
         for i, length in enumerate(chosen.tolist()):
             tracks = (group == i).nonzero()[:, 0] if len(chosen) > 1 else slice(None)
-            inside[tracks] = _falls(total[tracks], max(length / frames.hop / 2, 0.5))
+            inside[tracks] = falls(total[tracks], half_window(length, frames.hop))
         inside &= torch.arange(width, device=x.device) < frames.n_frames[:, None]
         track, first, last = runs(inside)
         # All frames from the first of a box on share a number, up to the next box of any track.
@@ -131,36 +138,64 @@ class _Segments:
     def joined(self, frames: Frames, absolute: torch.Tensor, relative: torch.Tensor) -> TrackEvents:
         """Joins boxes over shallow gaps; ``absolute`` and ``relative`` are ``[track]``."""
         begins = torch.ones(len(self.track), dtype=torch.bool, device=self.track.device)
-        least, most = absolute.double()[self.track[1:]], relative.double()[self.track[1:]]
-        gap, joins = self.lowest_behind[:-1], self.track[1:] == self.track[:-1]
-        for side in (self.highest[:-1], self.highest[1:]):
-            joins &= ((side - gap).round(decimals=_DECIMALS) < least) | (least >= 1)
-            joins &= ((side + _FLOOR) / (gap + _FLOOR) < most) | (most >= ANY_RATIO)
+        joins = joins_neighbours(self.track, self.highest, self.lowest_behind[:-1], absolute, relative)
         begins[1:] = ~joins
         ends = torch.ones_like(begins)
         ends[:-1] = ~joins
         track, first, last = self.track[begins], self.first[begins], self.last[ends]
-        mean = (self.total[track, last + 1] - self.total[track, first]) / (last + 1 - first)
-        sure = mean.round(decimals=_DECIMALS).float().clamp(0, 1)
+        sure = confidence(self.total[track, last + 1] - self.total[track, first], last + 1 - first)
         heard = sure > 0
         track, first, last = track[heard], first[heard], last[heard]
         onset, offset = frames.onset_times(track, first), frames.offset_times(track, last)
         return TrackEvents(track, onset, offset, sure[heard], len(frames))
 
 
-def _falls(total: torch.Tensor, half: float) -> torch.Tensor:
+def joins_neighbours(
+    track: torch.Tensor, highest: torch.Tensor, gap: torch.Tensor, absolute: torch.Tensor, relative: torch.Tensor
+) -> torch.Tensor:
+    """Returns whether each box but the first becomes one with the box before it, bool ``[box - 1]``.
+
+    Args:
+        track: of the boxes, sorted by track and time, int64 ``[box]``.
+        highest: highest score inside, float64 ``[box]``.
+        gap: lowest score between each box and the next, float64 ``[box - 1]``.
+        absolute: limit of the difference, ``[track]``.
+        relative: limit of the ratio, ``[track]``.
+    """
+    least, most = absolute.double()[track[1:]], relative.double()[track[1:]]
+    joins = track[1:] == track[:-1]
+    for side in (highest[:-1], highest[1:]):
+        joins &= ((side - gap).round(decimals=_DECIMALS) < least) | (least >= 1)
+        joins &= ((side + _FLOOR) / (gap + _FLOOR) < most) | (most >= ANY_RATIO)
+    return joins
+
+
+def confidence(total: torch.Tensor, n_frames: torch.Tensor) -> torch.Tensor:
+    """Returns how sure boxes are, float32 ``[box]``: the mean of so many scores of that sum; what is not above 0 is none."""
+    return (total / n_frames).round(decimals=_DECIMALS).float().clamp(0, 1)
+
+
+def half_window(seconds: float, hop: float) -> float:
+    """Returns half of the step filter's length in frames."""
+    return max(seconds / hop / 2, 0.5)
+
+
+def falls(total: torch.Tensor, half: float, first: int = 0, last: int | None = None) -> torch.Tensor:
     """Returns over which frames the output of the step filter does not rise, bool ``[track, frame]``.
 
     Args:
         total: running sums of scores ``[track, edge]``; the scores are 0 outside.
         half: half of the filter's length in frames.
+        first: the clip's edge at which ``total`` begins, where it is not the whole.
+        last: the clip's last edge.
     """
-    last = total.shape[1] - 1
-    change = -2 * total
+    change, stop = -2 * total, first + total.shape[1]
+    last = stop - 1 if last is None else last
     for by in (half, -half):
-        edge = (torch.arange(last + 1, dtype=torch.float64, device=total.device) + by).clamp(0, last)
+        edge = (torch.arange(first, stop, dtype=torch.float64, device=total.device) + by).clamp(0, last)
         low = edge.floor().long()
         share = edge - low
-        change += total[:, low] * (1 - share) + total[:, (low + 1).clamp(max=last)] * share
+        low, high = ((place.clamp(max=last) - first).clamp(0, stop - 1 - first) for place in (low, low + 1))
+        change += total[:, low] * (1 - share) + total[:, high] * share
     change = (change / half).round(decimals=_DECIMALS)
     return change[:, 1:] <= change[:, :-1]

@@ -22,7 +22,12 @@ class ClipGate(Stage):
 
     takes: ClassVar[Kind] = "scores"
     gives: ClassVar[Kind] = "scores"
+    by_highest: ClassVar[bool] = True
 
     def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
         """Silences whole tracks."""
-        return x * (x.amax(0) > values["level"].to(x.dtype))
+        return self.of_highest(x, x.amax(0), **values)
+
+    def of_highest(self, x: torch.Tensor, highest: torch.Tensor, **values: torch.Tensor) -> torch.Tensor:
+        """See `Stage.of_highest`."""
+        return x * (highest > values["level"].to(x.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import torch
@@ -37,14 +38,23 @@ class GaussianFilter(Stage):
         edge: EdgeMode = self.edge
 
         def smoothed(own: torch.Tensor, n_frames: torch.Tensor, deviation: float) -> torch.Tensor:
-            reach = int(_REACH * deviation / frames.hop + 0.5)
+            reach = _reach(deviation, frames.hop)
             if not reach:
                 return own
-            places = torch.arange(-reach, reach + 1, dtype=torch.float64, device=own.device)
-            weights = torch.exp(-0.5 * (places * frames.hop / deviation).square())
+            weights = [math.exp(-0.5 * (i * frames.hop / deviation) ** 2) for i in range(-reach, reach + 1)]
             padded, found = pad_edges(own.double(), n_frames, reach, edge), torch.zeros_like(own, dtype=torch.float64)
-            for i, weight in enumerate((weights / weights.sum()).tolist()):
-                found += weight * padded[i : i + len(own)]
+            whole = math.fsum(weights)
+            for i, weight in enumerate(weights):
+                found += weight / whole * padded[i : i + len(own)]
             return found.to(own.dtype).clamp(0, 1)
 
         return by_value(smoothed, x, frames.n_frames, values["deviation"])
+
+    def reach(self, hop: float, **values: torch.Tensor) -> int:
+        """See `Stage.reach`: where the widest bell ends."""
+        return _reach(float(values["deviation"].max()), hop)
+
+
+def _reach(deviation: float, hop: float) -> int:
+    """Returns the frames on either side that have a weight."""
+    return int(_REACH * deviation / hop + 0.5)

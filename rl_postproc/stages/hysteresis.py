@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -11,6 +12,7 @@ from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.stages.base import Kind, Parameter, Probability, Stage
 from rl_postproc.stages.event_tools import highest_inside
+from rl_postproc.stages.pieces import FoundRuns, OpenRuns, Runs
 
 
 class Hysteresis(Stage):
@@ -59,6 +61,13 @@ class Hysteresis(Stage):
         found = _lasting(x > onset, x <= offset)
         return found | _lasting((x > onset).flip(0), (x <= offset).flip(0)).flip(0)
 
+    def in_pieces(self, hop: float, **values: torch.Tensor) -> FoundRuns:
+        """See `Stage.in_pieces`: carried are the open run and, of `run`, its highest score."""
+        onset, offset = values["onset"], values["offset"]
+        if self.extent == "forward":
+            return _ForwardRuns(onset, torch.minimum(offset, onset))
+        return _SureRuns(torch.maximum(offset, onset), offset)
+
     @property
     def kept_above(self) -> str | None:
         """See `Stage.kept_above`."""
@@ -73,3 +82,32 @@ def _lasting(begins: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
     """Returns for each frame whether the last one that begins or ends something began it, bool ``[frame, track]``."""
     time = torch.arange(1, len(begins) + 1, device=begins.device)[:, None]
     return torch.where(begins, time, 0).cummax(0).values > torch.where(ends, time, 0).cummax(0).values
+
+
+class _SureRuns(FoundRuns):
+    """Runs above ``offset`` with a score above ``onset``, of a clip in pieces."""
+
+    def __init__(self, onset: torch.Tensor, offset: torch.Tensor):
+        """Takes both, ``[track]``."""
+        self._onset, self._offset, self._open = onset, offset, OpenRuns(len(onset))
+
+    def push(self, x: torch.Tensor, ends: bool) -> Runs:
+        """See `FoundRuns.push`."""
+        found = self._open.push(x > self._offset.to(x.dtype), ends, x)
+        found = found.kept(found.highest > self._onset[found.track])
+        return replace(found, highest=torch.ones_like(found.highest))  # decisions are as sure as can be
+
+
+class _ForwardRuns(FoundRuns):
+    """Runs from a score above ``begin`` to the next that is not above ``end``, of a clip in pieces."""
+
+    def __init__(self, begin: torch.Tensor, end: torch.Tensor):
+        """Takes both, ``[track]``."""
+        self._begin, self._end, self._open = begin, end, OpenRuns(len(begin))
+
+    def push(self, x: torch.Tensor, ends: bool) -> Runs:
+        """See `FoundRuns.push`."""
+        # One frame more ahead, which decides as the last one before did.
+        before = self._open.active[None]
+        begins, stops = torch.cat([before, x > self._begin]), torch.cat([~before, x <= self._end])
+        return self._open.push(_lasting(begins, stops)[1:], ends)

@@ -12,6 +12,9 @@ from rl_postproc.stages.base import Kind, Parameter, Seconds, Stage
 from rl_postproc.stages.sorting_networks import EdgeMode, odd_kernel, pad_edges
 from rl_postproc.stages.track_groups import by_value
 
+_UNIT = 1 << 36
+"""Scores are summed as whole numbers of this unit's parts, so that a window's sum does not depend on where sums begin."""
+
 
 class MeanFilter(Stage):
     """Replaces each score by the mean of a window around it.
@@ -38,8 +41,12 @@ class MeanFilter(Stage):
             width = odd_kernel(kernel, frames.hop)
             if width == 1:
                 return own
-            total = pad_edges(own.double(), n_frames, width // 2, edge).cumsum(0)
+            total = pad_edges((own.double() * _UNIT).round().long(), n_frames, width // 2, edge).cumsum(0)
             total = torch.cat([torch.zeros_like(total[:1]), total])
-            return ((total[width:] - total[:-width]) / width).to(own.dtype).clamp(0, 1)
+            return ((total[width:] - total[:-width]).double() / (_UNIT * width)).to(own.dtype).clamp(0, 1)
 
         return by_value(averaged, x, frames.n_frames, values["kernel"])
+
+    def reach(self, hop: float, **values: torch.Tensor) -> int:
+        """See `Stage.reach`: half the longest window."""
+        return odd_kernel(float(values["kernel"].max()), hop) // 2

@@ -41,6 +41,10 @@ class MedianFilter(Stage):
 
         return by_value(filtered, x, frames.n_frames, values["kernel"])
 
+    def reach(self, hop: float, **values: torch.Tensor) -> int:
+        """See `Stage.reach`: half the longest window."""
+        return odd_kernel(float(values["kernel"].max()), hop) // 2
+
     def sweep(self, x: torch.Tensor, frames: Frames) -> torch.Tensor:
         """Filters with all kernels together, sharing the sorting."""
         return self._filter(x, frames.n_frames, [odd_kernel(k, frames.hop) for k in self.kernel.candidates])

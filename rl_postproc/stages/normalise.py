@@ -22,9 +22,14 @@ class Normalise(Stage):
 
     takes: ClassVar[Kind] = "scores"
     gives: ClassVar[Kind] = "scores"
+    by_highest: ClassVar[bool] = True
 
     def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
         """Divides whole tracks; silent ones stay silent."""
-        most = x.amax(0).double()
+        return self.of_highest(x, x.amax(0), **values)
+
+    def of_highest(self, x: torch.Tensor, highest: torch.Tensor, **values: torch.Tensor) -> torch.Tensor:
+        """See `Stage.of_highest`."""
+        most = highest.double()
         scale = torch.where(most > 0, most, 1.0) ** values["strength"].double()
         return (x.double() / scale).to(x.dtype).clamp(max=1)

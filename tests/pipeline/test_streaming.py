@@ -1,0 +1,124 @@
+"""Clips in pieces: the events of the whole clip, to the last bit, wherever the borders of the pieces fall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pytest
+import torch
+from cases import make_set
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl_postproc.data.frames import Frames
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.pipeline.streaming import Piece, not_in_pieces, stream_events
+from rl_postproc.stages.base import Kind, Stage
+
+SCORES: list[dict[str, Any]] = [
+    {"stage": stage, name: [0, 0.1, 0.3, 0.75, 5.0], "edge": edge}
+    for stage, name, edges in (
+        ("median", "kernel", ("reflect", "zeros", "lowest")),
+        ("mean", "kernel", ("reflect", "zeros")),
+        ("gaussian", "deviation", ("reflect", "zeros")),
+    )
+    for edge in edges
+] + [{"stage": "clip_gate", "level": [0, 0.6, 0.95]}, {"stage": "normalise", "strength": [0, 0.7]}]
+DECIDE: list[dict[str, Any]] = [
+    {"stage": "threshold", "threshold": [0.2, 0.5, 1.0]},
+    {"stage": "hysteresis", "onset": [0.4, 0.7], "offset": {"candidates": [0.2, 0.5], "default": 0.2}},
+    {"stage": "hysteresis", "onset": [0.4, 0.7], "offset": [0.2, 0.4], "extent": "forward"},
+    {"stage": "boxes", "window": [0.05, 0.2, 0.5, 3.0], "absolute": [0.1, 0.3, 1.0], "relative": [2, 1001]},
+]
+EVENTS: list[dict[str, Any]] = [
+    {"stage": "gap_fill", "gap": [0, 0.25]},
+    {"stage": "duration", "shortest": [0, 0.3], "longest": [3, 600]},
+    {"stage": "padding", "before": [0, 0.1], "after": [0, 0.07]},
+    {"stage": "shift", "onset": [-0.3, 0.1], "offset": [-0.2, 0, 0.2]},
+    {"stage": "confidence", "threshold": [0.2, 0.45]},
+]
+
+
+def some(kinds: list[dict[str, Any]], least: int, most: int) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(st.sampled_from(kinds), min_size=least, max_size=most)
+
+
+stacks = st.tuples(some(SCORES, 0, 3), some(DECIDE, 1, 1), some(EVENTS, 0, 2)).map(
+    lambda parts: [*parts[0], *parts[1], *parts[2]]
+)
+
+
+def scores_of(n_frames: int, seed: int, n_classes: int = 3) -> ScoreSet:
+    """Returns one clip of scores that linger and jump, at times level or 0, on even or uneven frames."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(0, 0.25, (n_classes, n_frames)) * (rng.random((n_classes, n_frames)) < 0.6)
+    scores = np.clip(np.abs((steps.cumsum(1) + 0.5 + 1) % 2 - 1), 0, 1)
+    scores[:, rng.random(n_frames) < 0.05] = rng.choice([0.0, 0.5, 1.0])
+    if seed % 5 == 0:
+        scores[0] = 0
+    lengths = np.full(n_frames, 0.1) if seed % 2 else rng.uniform(0.05, 0.15, n_frames)
+    edges = torch.from_numpy(np.append(0.0, lengths.cumsum()).round(6))
+    duration = None if seed % 3 else [float(edges[-1]) - 0.03]
+    return make_set(scores[None], hop=0.1, edges=edges, durations=duration)
+
+
+def in_pieces(scores: ScoreSet, seed: int, most: int) -> Iterator[Piece]:
+    rng, n, start = np.random.default_rng(seed), int(scores.n_frames[0]), 0
+    x, edges = scores.scores[0].T.numpy(), scores.edges[0].numpy()
+    while start < n:
+        stop = min(n, start + int(rng.integers(1, most + 1)))
+        yield edges[start : stop + 1], x[start:stop]
+        start = stop
+
+
+def assert_same(scores: ScoreSet, config: list[dict[str, Any]], seed: int, most: int) -> None:
+    stack = Stack.from_config(config)
+    rng = np.random.default_rng(seed)
+    values = torch.tensor(
+        [[float(rng.choice(p.candidates)) for p in stack.space.parameters] for _ in range(scores.n_classes)]
+    )
+    expected = stack.track_events(scores, values)
+    duration = float(scores.durations[0])
+    found = stream_events(lambda: in_pieces(scores, seed, most), stack, values, scores.hop, duration)
+    for name in ("track", "onset", "offset", "confidence"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), (name, config, values)
+
+
+@settings(max_examples=150)
+@given(config=stacks, n_frames=st.integers(1, 120), seed=st.integers(0, 10_000), most=st.sampled_from([1, 2, 7, 40]))
+def test_any_stack_gives_the_same_in_any_pieces(config: list, n_frames: int, seed: int, most: int) -> None:
+    assert_same(scores_of(n_frames, seed), config, seed, most)
+
+
+@settings(max_examples=20)
+@given(first=stacks, second=stacks, seed=st.integers(0, 10_000))
+def test_each_class_goes_through_its_own_alternative(first: list, second: list, seed: int) -> None:
+    config = [{"stage": "one_of", "stacks": {"a": first, "b": second}}]
+    assert_same(scores_of(80, seed), config, seed, 9)
+
+
+@pytest.mark.parametrize("decide", DECIDE, ids=lambda config: f"{config['stage']} {config.get('extent', '')}")
+@pytest.mark.parametrize("filters", [[], *([config] for config in SCORES)], ids=str)
+def test_long_clips_in_small_pieces(filters: list, decide: dict[str, Any]) -> None:
+    for seed in range(3):
+        assert_same(scores_of(2500, seed), [*filters, decide], seed, 30)
+
+
+class Widest(Stage):
+    """A stage that looks at the clip as a whole and says nothing about pieces."""
+
+    stage: Literal["widest"] = "widest"
+    takes: ClassVar[Kind] = "scores"
+    gives: ClassVar[Kind] = "scores"
+
+    def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
+        return x.cummax(0).values
+
+
+def test_a_stage_that_says_nothing_about_pieces_is_named() -> None:
+    assert not_in_pieces(Stack.from_config([SCORES[0], SCORES[-2], DECIDE[3], EVENTS[0]])) == ""
+    hidden = [{"stage": "one_of", "stacks": {"a": [DECIDE[0]], "b": [{"stage": "widest"}, DECIDE[0]]}}]
+    assert not_in_pieces(Stack.from_config(hidden)) == "widest"
