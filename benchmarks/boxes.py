@@ -2,8 +2,9 @@
 
     python benchmarks/boxes.py --repeats 5
 
-The real scores where RL_POSTPROC_DATA names them, simulated ones elsewhere. First the table of 51 thresholds, for every
-clip and class, then the counts at every confidence that occurs and the exact optimum; that both agree is checked before.
+The real scores where they are (`rl-postproc download desed-baseline-2021`), simulated ones elsewhere. First the table of 51
+thresholds, for every clip and class, then the counts at every confidence that occurs and the exact optimum; that both agree
+is checked before.
 """
 
 from __future__ import annotations

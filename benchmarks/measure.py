@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
@@ -13,8 +12,9 @@ from typing import TypeVar
 import torch
 from rich.console import Console
 
+from rl_postproc.catalogue import find_entry, find_entry_folder
+from rl_postproc.config import DataConfig
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
 
@@ -59,13 +59,13 @@ def real_or_simulated_scores(dithered: bool = True) -> ScoreSet:
     The real scores are known at 50 thresholds only. Dithering draws each anew between the two thresholds around it, so
     that scores have full resolution as a detector's own have.
     """
-    default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-    folder = Path(os.environ.get("RL_POSTPROC_DATA", default)) / "desed_validation"
-    if not folder.is_dir():
-        note("The DESED validation set is absent (set RL_POSTPROC_DATA); simulated scores of its size stand in.")
+    name, beside = "desed-baseline-2021", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+    if find_entry_folder(find_entry(name), places=[beside]) is None:
+        note(
+            f"The DESED validation set is absent (`rl-postproc download {name}`); simulated scores of its size stand in."
+        )
         return simulate(SimulationConfig(n_clips=1168))
-    points = folder / "baseline2021_student" / "operating_points"
-    scores = read_scores(points, references=folder / "ground_truth.tsv", durations=folder / "durations.tsv")
+    scores = DataConfig(scores=name, root=str(beside)).load()
     return dither(scores) if dithered else scores
 
 

@@ -3,7 +3,7 @@
     python benchmarks/selection.py
 
 Macro F1 held out on five folds, as gains over ``maximum`` in points: mean and standard error over the DESED validation set
-(where RL_POSTPROC_DATA names it) and eleven simulated ones. About five minutes on one core.
+(where `rl-postproc download desed-baseline-2021` has put it) and eleven simulated ones. About five minutes on one core.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from rl_postproc import catalogue
+from rl_postproc.catalogue.cache import DATA_VARIABLE
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased, Macro, Metric, Objective
 from rl_postproc.pipeline.presets import load_preset
@@ -30,7 +32,6 @@ from rl_postproc.utils.override import override
 from rl_postproc.utils.plain_values import parse_yaml
 from rl_postproc.utils.plugins import load_plugins
 
-DATA_VARIABLE = "RL_POSTPROC_DATA"
 SIMULATED = "simulated"
 """What stands for the built-in simulated data set where scores are asked for."""
 NO_DATA = ("No data are named. Give scores: --scores on the command line, data.scores in a config, or a ScoreSet; or ask for "
@@ -43,15 +44,18 @@ class DataConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     simulated: SimulationConfig | None = Field(None, description="settings of the built-in simulated data set")
-    scores: str | None = Field(None, description="folder of score files")
+    scores: str | None = Field(None, description="folder of score files, or a name of the catalogue")
     format: str | dict[str, Any] = Field(
         "auto", description="format of the score files: a name, or a mapping of format and its options"
     )
-    references: str | None = Field(None, description="TSV of reference events")
+    references: str | None = Field(
+        None, description="TSV of reference events; those of the catalogue for a name of its scores"
+    )
     durations: str | None = Field(None, description="TSV of clip lengths")
     root: str | None = Field(
         None,
-        description=f"folder that relative paths start from, relative to the config's; {DATA_VARIABLE} replaces it",
+        description=f"folder that relative paths start from, relative to the config's, and where data of the "
+        f"catalogue may lie already; {DATA_VARIABLE} replaces it",
     )
     hop: float | None = Field(None, gt=0, description="seconds per frame, where the files do not say")
     classes: list[str] | None = Field(None, description="class names, where the files do not say")
@@ -78,19 +82,15 @@ class DataConfig(BaseModel):
             return simulate(self.simulated)
         from rl_postproc.formats import read_scores
 
-        files = self.files(base)
-        return read_scores(
-            files["scores"],
-            format=self.format,
-            references=files.get("references"),
-            durations=files.get("durations"),
-            classes=self.classes,
-            hop=self.hop,
-            subset=self.subset,
-        )
+        assert self.scores is not None
+        self.files(base)  # complains of a folder that does not exist
+        root, given = self._root(base), self.model_dump(exclude={"simulated", "scores", "root"})
+        path, found, taken = catalogue.complete(self.scores, given, root, [root] if self.root else [])
+        scores = read_scores(path, **found)
+        return scores.with_origin(notes=(taken, *scores.origin.notes)) if taken else scores
 
     def files(self, base: Path | None = None) -> dict[str, Path]:
-        """Returns where scores, references and durations lie, those that are named.
+        """Returns where scores, references and durations lie, those that are given; names of the catalogue as they are.
 
         Args:
             base: folder of the config file, from which relative paths start; the working folder when None.
@@ -98,14 +98,23 @@ class DataConfig(BaseModel):
         Raises:
             UserError: the folder that they start from does not exist.
         """
-        root = Path(base or ".") / (self.root or ".")
-        if self.root and os.environ.get(DATA_VARIABLE):
-            root = Path(os.environ[DATA_VARIABLE])
-        if self.root and not root.is_dir():
+        root = self._root(base)
+        given = {"scores": self.scores, "references": self.references, "durations": self.durations}
+        files = {
+            name: Path(path) if catalogue.is_named(path, root) else root / path
+            for name, path in given.items()
+            if path is not None
+        }
+        if self.root and not root.is_dir() and any(path.is_relative_to(root) for path in files.values()):
             raise UserError(f"The data folder '{root}' does not exist; set {DATA_VARIABLE} to the folder that holds "
                             f"'{self.scores}'.")  # fmt: skip
-        named = {"scores": self.scores, "references": self.references, "durations": self.durations}
-        return {name: root / path for name, path in named.items() if path is not None}
+        return files
+
+    def _root(self, base: Path | None) -> Path:
+        """Returns the folder from which relative paths start."""
+        if self.root and os.environ.get(DATA_VARIABLE):
+            return Path(os.environ[DATA_VARIABLE])
+        return Path(base or ".") / (self.root or ".")
 
 
 class TaskConfig(BaseModel):

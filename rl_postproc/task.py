@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from rl_postproc import catalogue
 from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features
 from rl_postproc.candidates.pool import PoolBounds, tell_left_out
@@ -74,11 +75,11 @@ class TuningTask:
         device: str | torch.device | None = None,
         objective: Objective | str | dict | None = None,
     ) -> TuningTask:
-        """Builds the task from a score set, a config file or mapping (see `TaskConfig`), or ``"simulated"``.
+        """Builds the task from a score set, a config file or mapping (see `TaskConfig`), or a name.
 
         Args:
             scores: a `TuningTask` (used as it is), a `ScoreSet`, the path of a YAML config, a mapping with the keys of
-                `TaskConfig`, or ``"simulated"`` for the built-in simulated data set.
+                `TaskConfig`, ``"simulated"`` for the built-in simulated data set, or a name of the catalogue.
             stack: a `Stack`, its list form, or the name of one (``rl-postproc list stacks``); None takes
                 the config's, or the default.
             metric: a metric, its name or its mapping; None takes the config's, or DCASE's collars.
@@ -104,6 +105,8 @@ class TuningTask:
         config = TaskConfig()
         if isinstance(scores, str) and scores == SIMULATED:
             config = build(TaskConfig, {"data": {SIMULATED: {}}}, "scores")
+        elif isinstance(scores, str | Path) and catalogue.is_named(scores):
+            config = build(TaskConfig, {"data": {"scores": str(scores)}}, "scores")
         elif isinstance(scores, str | Path):
             config = load_config(TaskConfig, scores)
         elif isinstance(scores, dict):

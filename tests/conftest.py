@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from catalogue_server import Server
 from program import SIMULATED, Run, process
 
 # Examples share one machine with other jobs, so no single one is judged by its time.
@@ -97,3 +98,15 @@ def data(simulated: Path, tmp_path: Path) -> Path:
     """A copy of the simulated files that a test may spoil."""
     shutil.copytree(simulated, tmp_path / "data")
     return tmp_path / "data"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A server on the loopback address, an empty cache, a catalogue to be written, and no wait between attempts."""
+    monkeypatch.setenv("RL_POSTPROC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RL_POSTPROC_CATALOGUE", str(tmp_path / "catalogue.yaml"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("RL_POSTPROC_DATA", raising=False)
+    monkeypatch.setattr("rl_postproc.catalogue.transfer.WAIT", 0.0)
+    with Server() as own:
+        yield own

@@ -14,6 +14,7 @@ from rl_postproc.utils.errors import DataWarning, UserError
 
 from .apply import apply
 from .benchmark import benchmark, demo
+from .catalogue import datasets, download
 from .evaluate import evaluate
 from .listing import list_names
 from .make import make
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Tune the post-processing of sound event detectors: scores in, better events out.\n\n"
     "Begin with `rl-postproc demo`. With scores of your own: `benchmark` tells which agent is worth it on clips that "
     "it has not seen, `train` tunes a post-processor, `apply` turns scores into events with it, and `evaluate` scores "
-    "events. `list` shows everything that configs can name.",
+    "events. `list` shows everything that configs can name, `datasets` the public data that can be downloaded.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,7 +41,7 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-for command in (demo, benchmark, train, apply, evaluate, simulate, make):
+for command in (demo, benchmark, train, apply, evaluate, simulate, make, datasets, download):
     app.command()(command)
 app.command("list")(list_names)
 

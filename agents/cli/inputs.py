@@ -46,8 +46,7 @@ class DataOptions:
                                 "--scores too, or put them into the config's data.")  # fmt: skip
             return {}
         files = {"scores": self.scores, "references": self.references, "durations": self.durations}
-        # Not resolved, because the links behind which a shell keeps its streams (/dev/fd/63) lead nowhere.
-        data: dict[str, Any] = {key: os.path.abspath(path) for key, path in files.items() if path is not None}
+        data: dict[str, Any] = {key: full_path(path) for key, path in files.items() if path is not None}
         if self.classes is not None:
             data["classes"] = class_names(self.classes)
         if self.hop is not None:
@@ -71,6 +70,14 @@ class DataOptions:
 
         data = {"data": self.section()}
         return build(TaskConfig, data, COMMAND_LINE, options=given_options(data)).load_data()
+
+
+def full_path(path: Path) -> str:
+    """Returns a path from the root of the file system; a name of the catalogue stays."""
+    from rl_postproc import catalogue
+
+    # Not resolved, because the links behind which a shell keeps its streams (/dev/fd/63) lead nowhere.
+    return str(path) if catalogue.is_named(path) else os.path.abspath(path)
 
 
 def benchmark_config(

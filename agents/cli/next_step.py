@@ -42,7 +42,11 @@ def apply_command(run: Path, config: TaskConfig) -> str:
 
 
 def _shown(path: Path) -> str:
-    """Returns a path from the working folder, if it lies below, else its full path."""
+    """Returns a path from the working folder, if it lies below, else its full path; a name of the catalogue as it is."""
+    from rl_postproc import catalogue
+
+    if catalogue.is_named(path):
+        return str(path)
     path, here = Path(os.path.abspath(path)), Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 

@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 References = Annotated[
-    Path | None, typer.Option(help="Table of reference events: filename, onset, offset, event_label.")
+    Path | None,
+    typer.Option(help="Table of reference events: filename, onset, offset, event_label; or a name of the catalogue."),
 ]
 Durations = Annotated[Path | None, typer.Option(help="Table of clip lengths: filename, duration in seconds.")]
 Scores = Annotated[
-    Path | None, typer.Option(help="Folder (for some formats: file) of scores, in place of the config's data.")
+    Path | None,
+    typer.Option(
+        help="Folder (for some formats: file) of scores, or a name of `rl-postproc datasets`; in place of the config's data."
+    ),
 ]
 ScoreFormat = Annotated[
     str, typer.Option("--format", help="Format of the scores, see `rl-postproc list formats`; auto tells it itself.")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from rl_postproc import catalogue
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Given
 from rl_postproc.formats.clip_names import folders_remedy, match_names
@@ -52,7 +53,7 @@ def load_references(path: str | Path | None) -> ClipTable | None:
     """
     if path is None:
         return None
-    path = Path(path)
+    path = catalogue.stand_in(path, "references")
     if path.is_dir():
         # These may lie beside the annotations when scores and references share a folder.
         others = ("classes.txt", "edges.txt")
@@ -74,8 +75,9 @@ def load_durations(path: str | Path | None) -> ClipTable | None:
     """
     if path is None:
         return None
+    path = catalogue.stand_in(path, "durations")
     seconds = read_durations(path)
-    return ClipTable(Path(path), "durations", list(seconds), [], seconds)
+    return ClipTable(path, "durations", list(seconds), [], seconds)
 
 
 def align(names: Sequence[str], source: str, table: ClipTable, subset: bool) -> list[str]:

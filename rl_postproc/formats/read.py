@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from rl_postproc import catalogue
 from rl_postproc.data.origin import FILES, GIVEN
 from rl_postproc.data.reference_checks import reference_problems
 from rl_postproc.data.scores import ScoreSet
@@ -34,7 +35,8 @@ def read_scores(
     """Reads one detector's scores on a set of clips.
 
     Args:
-        path: where the scores lie, a folder or, for tags, a file.
+        path: where the scores lie, a folder or, for tags, a file; or a name of the catalogue, whose references, durations
+            and settings are taken where none are given. Names may stand for references and durations, too.
         format: name of a format, ``auto`` to tell it from the contents, a mapping of ``format`` (else ``auto``) and the
             format's own options, or a `Format`.
         references: table of reference events, or folder of one file a clip; for tags an array or a table of labels.
@@ -63,24 +65,28 @@ def read_scores(
         Other formats and options::
 
             read_scores("scores", references="references.tsv", durations="durations.tsv")
+            read_scores("desed-baseline-2021")  # once `rl-postproc download desed-baseline-2021` has been run
             read_scores("arrays", format="npy", hop=0.02, classes=["Cat", "Dog"])
             read_scores("tags.npz", references="labels.tsv", array="clip_scores")
             read_scores("tags.npz", format={"format": "tags", "array": "clip_scores"})
     """
-    path = Path(path)
+    given = {"references": references, "durations": durations, "classes": classes, "hop": hop, "subset": subset}
+    path, found, taken = catalogue.complete(path, {**given, "format": format})
+    format = found.pop("format")
     if not path.exists():
-        raise UserError(f"There is no '{path}'; give the folder of the scores.")
+        raise UserError(f"There is no '{path}'{catalogue.did_you_mean(path)}; give the folder of the scores.")
     reader = choose_format(format, options, path)
     with heard_warnings() as notes:
-        score_set = reader.read(path, Given(references, durations, classes, hop, subset))
+        score_set = reader.read(path, Given(**found))
         for sentence in reference_problems(score_set):
             warn(sentence)
+    durations, hop = found["durations"], found["hop"]
     lengths = f"from '{durations}'" if durations is not None else score_set.origin.durations.replace(GIVEN, FILES)
     return score_set.with_origin(
         format=reader.name,
         hop=GIVEN if hop is not None else reader.hop_known,
         durations=lengths if reader.hop_known else "",
-        notes=tuple(notes),
+        notes=(taken, *notes) if taken else tuple(notes),
     )
 
 

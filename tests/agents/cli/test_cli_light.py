@@ -35,7 +35,9 @@ def test_importing_the_package_costs_next_to_nothing(tmp_path: Path) -> None:
     assert seconds < 0.3
 
 
-@pytest.mark.parametrize("command", ["", "demo", "benchmark", "train", "apply", "evaluate", "simulate", "list"])
+@pytest.mark.parametrize(
+    "command", ["", "demo", "benchmark", "train", "apply", "evaluate", "simulate", "list", "datasets", "download"]
+)
 def test_help_loads_nothing_heavy(command: str, tmp_path: Path) -> None:
     arguments = ["rl-postproc", *command.split(), "--help"]
     code = (
