@@ -133,10 +133,12 @@ def _hdf5(path: Path) -> Iterator[dict[str, Stored]]:
     try:
         import h5py
     except ImportError as error:
-        raise UserError(f"Reading '{path}' needs h5py; run `pip install h5py`, or save the array as .npz.") from error
+        raise UserError(f"'{path}' needs h5py; run `pip install \"rl-postproc[hdf5]\"`, or use .npz.") from error
 
     def stored(name: str, item: Any) -> Stored:
         def read() -> np.ndarray:
+            if item.external or item.is_virtual:
+                raise UserError(f"'{path}: {name}' lies in other files, which are not read; save the plain array.")
             # A chunk is unfolded as a whole, however little of it the array covers.
             elements = max(math.prod(item.shape or ()), math.prod(item.chunks or ()))
             require_size(path, item.dtype.itemsize * elements, f"{path}: {name}")
@@ -145,7 +147,9 @@ def _hdf5(path: Path) -> Iterator[dict[str, Stored]]:
         return Stored(item.shape, item.dtype.kind, read)
 
     with h5py.File(path, "r") as file:
-        yield {name: stored(name, item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
+        # Links may lead into other files, or nowhere.
+        own = [str(name) for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+        yield {name: stored(name, file[name]) for name in own if isinstance(file[name], h5py.Dataset)}
 
 
 def _of_torch(path: Path) -> Mapping[str, Stored] | Stored:

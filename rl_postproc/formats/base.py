@@ -62,6 +62,9 @@ class Format(Registered, ABC):
     hop_known: ClassVar[str] = FILES
     """How the frame length is known where the caller does not tell it; empty where there is none."""
 
+    exact: ClassVar[bool] = True
+    """Whether what is written is read back as it was."""
+
     @property
     def is_guess(self) -> bool:
         """Whether the contents told this format, rather than the user."""

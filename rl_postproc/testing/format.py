@@ -20,8 +20,9 @@ def check_format(format: Format, path: str | Path, expected: ScoreSet | None = N
 
     It says what it looks like, and none of its options has the name of a keyword that all formats share. It recognises
     the sample, and no empty folder, text file or missing path; no other format recognises the sample. It reads the sample
-    the same way twice and leaves it as it is. A missing path and a sample whose files are cut in half raise nothing but
-    `UserError`, which names the place.
+    the same way twice and leaves it as it is. What it can write is recognised and read back equal; a format that is not
+    ``exact`` may change the scores once, and no more when they are written again. A missing path and a sample whose files
+    are cut in half raise nothing but `UserError`, which names the place.
 
     Args:
         format: the format with its options.
@@ -47,7 +48,26 @@ def check_format(format: Format, path: str | Path, expected: ScoreSet | None = N
     require(_contents(path) == contents, "reading changes the sample")
     if expected is not None:
         require(_equal(first, expected), "the score set that was read is not the expected one")
+    if type(format).write is not Format.write:
+        _check_written(format, path, beside, first)
     _check_other_paths(format, path, beside)
+
+
+def _check_written(format: Format, path: Path, given: Given, scores: ScoreSet) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for k in range(1 if format.exact else 2):
+            target = Path(folder, str(k), path.name)
+            try:
+                format.write(scores, target)
+            except UserError as error:
+                require(not k and not target.exists(), f"writing leaves a part behind, or fails what was read: {error}")
+                return
+            require(format.recognises(target), "the format does not recognise what it has written")
+            found = format.read(target, given)
+            if format.exact or k:
+                require(_equal(found, scores), "what was written is not read back equal")
+            require((found.clip_ids, found.classes) == (scores.clip_ids, scores.classes), "writing changes the names")
+            scores = found
 
 
 def _check_other_paths(format: Format, path: Path, given: Given) -> None:

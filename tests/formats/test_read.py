@@ -70,7 +70,10 @@ def test_places_that_hold_no_scores_are_refused(folders: dict[str, Path], tmp_pa
     for name, message in (
         ("absent", "There is no '.*absent'"),
         ("empty", "The folder '.*empty' is empty"),
-        ("other", "other' looks like no known format; known are npy \\(a folder of \\.npy arrays .* shards"),
+        (
+            "other",
+            "other' looks like no known format; known are arrays \\(one file .* npy \\(a folder of \\.npy, .* shards",
+        ),
         ("durations.tsv", "durations.tsv' looks like no known format"),
         ("sed_scores", "looks like npy and sed_scores; say which"),
     ):

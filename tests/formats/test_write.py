@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pytest
 import torch
 
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats import read_scores, write_scores
+from rl_postproc.formats import Format, Given, read_scores, write_scores
 from rl_postproc.utils.errors import UserError
+
+
+class ReadOnly(Format):
+    """A format as a plug-in brings it, that is only read."""
+
+    format: Literal["test_read_only"] = "test_read_only"
+    looks_like: ClassVar[str] = "nothing"
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        return False
+
+    def read(self, path: Path, given: Given) -> ScoreSet:
+        raise UserError(f"'{path}' holds nothing.")
 
 
 @pytest.fixture
@@ -37,8 +52,10 @@ def test_a_format_to_write_is_named(tmp_path: Path, scores: ScoreSet, format: st
 
 
 def test_a_format_that_is_only_read_says_so(tmp_path: Path, scores: ScoreSet) -> None:
-    with pytest.raises(UserError, match="cannot be written in the format 'tags'; choose another, such as sed_scores"):
-        write_scores(scores, tmp_path / "out", "tags")
+    with pytest.raises(
+        UserError, match="cannot be written in the format 'test_read_only'; choose another, such as sed_"
+    ):
+        write_scores(scores, tmp_path / "out", ReadOnly())
 
 
 def test_an_option_that_a_format_lacks_is_refused(tmp_path: Path, scores: ScoreSet) -> None:

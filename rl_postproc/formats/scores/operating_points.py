@@ -53,6 +53,7 @@ class OperatingPoints(Format):
         "a folder of event tables (filename, onset, offset, event_label), one for each threshold in their names"
     )
     hop_known: ClassVar[str] = "told from the event times"
+    exact: ClassVar[bool] = False
     thresholds: list[Probability] | Literal["levels"] = Field(
         list(DESED_THRESHOLDS),
         min_length=1,

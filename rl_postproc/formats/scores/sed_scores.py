@@ -21,6 +21,7 @@ from rl_postproc.formats.folder import (
     refuse_other_files,
     require_room,
 )
+from rl_postproc.formats.scores.frame_times import common_edges
 from rl_postproc.formats.table_rows import read_text
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
@@ -70,7 +71,7 @@ class SedScores(Format):
             tables.append(_read_table(file, names))
             require_room(file, len(files), len(names), len(tables[-1]))
         kept = _keep(read_classes(given.classes), names, path)
-        edges = _common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
+        edges = common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
         return assemble_files(path, files, [table[:, 2:][:, kept] for table in tables], edges,
                               [names[i] for i in kept], given)  # fmt: skip
 
@@ -197,18 +198,3 @@ def _keep(wanted: list[str] | None, names: list[str], folder: Path) -> list[int]
                 f"The class '{name}' is not among those of the score files in '{folder}'{suggest(name, names)}."
             )
     return [names.index(name) for name in wanted or names]
-
-
-def _common_edges(edges: list[np.ndarray]) -> np.ndarray:
-    """Returns edges shared by all clips ``[1, frame + 1]``, or one row a clip where they disagree.
-
-    A row is continued beyond its clip's end in steps of the clip's median frame, so that it increases throughout.
-    """
-    longest = max(edges, key=len)
-    if all(np.array_equal(row, longest[: len(row)]) for row in edges):
-        return longest[None]
-    filled = np.empty((len(edges), len(longest)))
-    for i, row in enumerate(edges):
-        steps = np.arange(1, len(longest) - len(row) + 1)
-        filled[i] = np.append(row, row[-1] + np.median(np.diff(row)) * steps)
-    return filled

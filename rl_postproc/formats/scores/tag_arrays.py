@@ -10,12 +10,8 @@ import numpy as np
 import torch
 
 from rl_postproc.formats.archives import Stored, open_arrays
+from rl_postproc.formats.scores.array_names import CLASSES, CLIP_IDS, REFERENCES, SCORES, texts
 from rl_postproc.utils.errors import UserError, suggest, warn
-
-SCORES = ("scores", "predictions", "clipwise_output", "probabilities", "output")
-REFERENCES = ("references", "target", "targets", "labels", "ground_truth", "gt")
-CLIP_IDS = ("clip_ids", "audio_name", "filenames", "filename", "video_id_list")
-CLASSES = ("classes", "class_names", "labels_names")
 
 
 class TagArrays(NamedTuple):
@@ -64,8 +60,8 @@ def read_arrays(
         return TagArrays(
             _matrix(content[scores], f"{path}: {scores}"),
             target,
-            _texts(content, path, CLIP_IDS, taken),
-            _texts(content, path, CLASSES, taken),
+            texts(content, path, CLIP_IDS, taken),
+            texts(content, path, CLASSES, taken),
         )
 
 
@@ -134,21 +130,21 @@ def _told_scores(arrays: Mapping[str, Stored], path: Path, references: str | Non
                 f"as tags of whole clips from {_shown(arrays, told)}",
                 f"frame by frame from {_shown(arrays, other)}",
             ]
-            raise _two_ways(path, ways, "array", told)
+            raise _two_ways(path, ways, "array", told, ", or the frames with --format arrays")
     if name is None:
         warn(f"'{path}' holds no array with a usual name; the probabilities are taken from {_shown(arrays, told)}, the "
              f"only one [clip, tag]; name it with the option array if it is another.")  # fmt: skip
     return told
 
 
-def _two_ways(path: Path, ways: list[str], option: str, name: str) -> UserError:
+def _two_ways(path: Path, ways: list[str], option: str, name: str, other: str = "") -> UserError:
     return UserError(f"'{path}' can be read in {'two' if len(ways) == 2 else 'several'} ways, {' or '.join(ways)}; say "
-                     f"which with the option {option}, such as --format-option {option}={name}.")  # fmt: skip
+                     f"which with the option {option}, such as --format-option {option}={name}{other}.")  # fmt: skip
 
 
 def _frame_level(place: str, stored: Stored) -> UserError:
     return UserError(f"'{place}' is {list(stored.shape or ())} where numbers [clip, tag] are expected; frame-level scores "
-                     "are read from a folder of .npy arrays [frame, class], one a clip: save them so.")  # fmt: skip
+                     "are read in the format arrays: give --format arrays.")  # fmt: skip
 
 
 def _shown(arrays: Mapping[str, Stored], name: str) -> str:
@@ -171,19 +167,3 @@ def _matrix(stored: Stored, place: str) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return value
     return torch.from_numpy(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")))
-
-
-def _texts(
-    arrays: Mapping[str, Stored], path: Path, names: tuple[str, ...], taken: set[str | None]
-) -> list[str] | None:
-    """Reads the row of names that has one of the usual names, texts or, as HDF5 keeps them, bytes."""
-    name = next((name for name in names if name in arrays and name not in taken), None)
-    if name is None:
-        return None
-    array, place = np.asarray(arrays[name].read()), f"{path}: {name}"
-    if array.ndim != 1:
-        raise UserError(f"'{place}' has the shape {list(array.shape)} where a row of names is expected.")
-    try:
-        return [item.decode() if isinstance(item, bytes) else str(item) for item in array.tolist()]
-    except UnicodeDecodeError as error:
-        raise UserError(f"'{place}' holds names that are not UTF-8; save them in UTF-8.") from error

@@ -16,8 +16,10 @@ from pydantic import Field
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.archives import ARRAY_SUFFIXES
+from rl_postproc.formats.array_writer import require_archive, write_arrays
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.folder import read_classes
+from rl_postproc.formats.scores.array_names import holds_frames
 from rl_postproc.formats.scores.tag_arrays import TagArrays, read_arrays, read_reference_array
 from rl_postproc.formats.scores.tag_table import read_tag_table
 from rl_postproc.utils.errors import UserError
@@ -41,8 +43,8 @@ class Tags(Format):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Returns whether this is one file of a kind that holds arrays."""
-        return path.is_file() and path.suffix.lower() in ARRAY_SUFFIXES
+        """Returns whether this is one file of a kind that holds arrays, unless they are scores of frames."""
+        return path.is_file() and path.suffix.lower() in ARRAY_SUFFIXES and not holds_frames(path)
 
     def read(self, path: Path, given: Given) -> ScoreSet:
         """Reads tag probabilities as a score set with one frame a clip.
@@ -62,7 +64,7 @@ class Tags(Format):
         Raises:
             UserError: a file cannot be used, shapes or names do not fit, or durations or a hop are given.
         """
-        if not self.recognises(path):
+        if not path.is_file() or path.suffix.lower() not in ARRAY_SUFFIXES:
             raise UserError(f"'{path}' holds no .npy, .npz, .pt or .h5 array [clip, tag]; give the file of the scores.")
         if given.durations is not None or given.hop is not None:
             raise UserError(f"'{path}' holds tags of whole clips, which have no times; leave out durations and hop.")
@@ -90,6 +92,21 @@ class Tags(Format):
         if wanted is not None:
             wanted = _checked(wanted, (n_clips, n_tags), references or path, path)
         return score_set_of_tags(scores, wanted, clip_ids, names)
+
+    def write(self, scores: ScoreSet, path: Path) -> None:
+        """Writes one array ``[clip, tag]`` with the names of clips and tags, and the reference tags if there are any.
+
+        Raises:
+            UserError: clips have more than one frame, the suffix is none of .npz, .pt and .h5, or the file cannot be written.
+        """
+        require_archive(path)
+        if scores.width > 1:
+            raise UserError(f"The clips have up to {scores.width} frames, but the format tags holds one score a class; "
+                            "write them in the format arrays or sed_scores.")  # fmt: skip
+        arrays = {"scores": scores.scores[:, :, 0].contiguous().cpu().numpy()}
+        if scores.references is not None:
+            arrays["references"] = (scores.references.counts() > 0).cpu().numpy()
+        write_arrays(path, {**arrays, "clip_ids": scores.clip_ids, "classes": scores.classes})
 
 
 def score_set_of_tags(

@@ -163,7 +163,7 @@ def test_faults_of_a_table_are_said_with_their_row(tmp_path, table, said):
 ])  # fmt: skip
 def test_scores_that_are_no_probabilities_of_tags_are_refused(tmp_path, array, said):
     with pytest.raises(UserError, match=said):
-        read_scores(write(tmp_path / "s.npy", array))
+        read_scores(write(tmp_path / "s.npy", array), format="tags")
 
 
 def test_a_truncated_file_is_named(tmp_path):

@@ -18,7 +18,7 @@ CLIPS, FRAMES, CLASSES = 4, 20, 3
 TAGS = np.random.default_rng(0).uniform(size=(CLIPS, CLASSES)).astype(np.float32)
 FRAMEWISE = np.random.default_rng(1).uniform(size=(CLIPS, FRAMES, CLASSES)).astype(np.float32)
 NAMES = {"clip_ids": np.array(list("abcd")), "classes": np.array(["Cat", "Dog", "Speech"])}
-REMEDY = r"read from a folder of \.npy arrays \[frame, class\], one a clip: save them so"
+REMEDY = r"read in the format arrays: give --format arrays"
 
 
 def archive(path: Path, **arrays: Any) -> Path:
@@ -46,16 +46,18 @@ def test_tags_beside_frame_level_scores_are_refused_until_one_is_named(
     assert (
         f"all{suffix}' can be read in two ways, as tags of whole clips from 'clipwise_output' [4, 3] or frame by frame "
         f"from 'framewise_output' {list(frames.shape)}; say which with the option array, such as "
-        "--format-option array=clipwise_output."
+        "--format-option array=clipwise_output, or the frames with --format arrays."
     ) in str(error.value)
     found = read_scores(path, array="clipwise_output")
     assert np.array_equal(found.scores[:, :, 0].numpy(), TAGS)
     with pytest.raises(UserError, match=rf"framewise_output' is \[4, .*frame-level scores are {REMEDY}"):
         read_scores(path, array="framewise_output")
+    named = {} if suffix != ".pt" else {"classes": NAMES["classes"].tolist()}
+    found = read_scores(path, format="arrays", hop=0.1, **named)
+    assert np.array_equal(found.scores.numpy(), FRAMEWISE.transpose(0, 2, 1))
 
 
 CASES: dict[str, tuple[dict[str, np.ndarray], str]] = {
-    "frames alone": ({"framewise_output": FRAMEWISE}, rf"framewise_output' is \[4, 20, 3\] .*{REMEDY}"),
     "scores twice": (
         {"scores": TAGS, "predictions": 1 - TAGS},
         r"in two ways, from 'scores' \[4, 3\] or from 'predictions' \[4, 3\]; .* array=scores",
@@ -64,7 +66,7 @@ CASES: dict[str, tuple[dict[str, np.ndarray], str]] = {
         {"scores": TAGS, "target": TAGS > 0.5, "labels": TAGS > 0.4},
         r"in two ways, from 'target' .* or from 'labels' .*option references_array, .* references_array=target",
     ),
-    "no usual name": ({"a": TAGS, "b": TAGS}, "no array called scores.*name the array"),
+    "no usual name": ({"a": TAGS, "b": TAGS, **NAMES}, "no array called scores.*name the array"),
 }  # fmt: skip
 
 
@@ -76,11 +78,14 @@ def test_what_else_is_not_clear_is_refused(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".pt"])
-def test_one_array_of_frames_says_what_to_save_instead(tmp_path: Path, suffix: str) -> None:
+def test_frames_alone_are_no_tags(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"frames{suffix}"
     torch.save(torch.from_numpy(FRAMEWISE), path) if suffix == ".pt" else np.save(path, FRAMEWISE)
+    found = read_scores(path, hop=0.1, classes=["Cat", "Dog", "Speech"])
+    assert found.origin.format == "arrays" and found.clip_ids == ("clip_0", "clip_1", "clip_2", "clip_3")
+    assert np.array_equal(found.scores.numpy(), FRAMEWISE.transpose(0, 2, 1))
     with pytest.raises(UserError, match=rf"is \[4, 20, 3\] where .*{REMEDY}"):
-        read_scores(path)
+        read_scores(path, format="tags")
 
 
 def test_features_of_other_shapes_and_references_in_a_file_of_their_own_are_no_second_way(tmp_path: Path) -> None:
