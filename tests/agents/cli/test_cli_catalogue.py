@@ -138,3 +138,21 @@ def test_two_processes_download_once(offered: Server, run: Run, tmp_path: Path) 
     assert [one.wait(timeout=60) for one in both] == [0, 0]
     assert offered.ranges("weights.pth") == [None]
     assert Path(str(here(run)["net"]), "weights.pth").read_bytes() == LARGE
+
+
+def test_two_commands_make_the_readmes_table_from_nothing(
+    server: Server, run: Run, data_root: Path, tmp_path: Path
+) -> None:
+    """The package's own entry and config; only the server is another, and one agent stands for all."""
+    write_catalogue(tmp_path / "catalogue.yaml")
+    entry = find_entry("desed-baseline-2021")
+    server.files = {file.url: (data_root / entry.folder / file.path).read_bytes() for file in entry.files}
+    moved = {**entry.model_dump(mode="json", exclude_none=True, exclude={"name"}), "base": server.address}
+    write_catalogue(tmp_path / "catalogue.yaml", desed_baseline_2021=moved)
+    # Beside the project the data may lie already.
+    benchmark = ("benchmark", "desed_policies", "--set", f"data.root={tmp_path}", "--agents", "default", "--seeds", "0")
+    assert_one_sentence(run(*benchmark), "run `rl-postproc download desed-baseline-2021`")
+    assert run("download", "desed-baseline-2021")[0] == 0
+    assert run(*benchmark, "--out", "out")[0] == 0
+    (row,) = json.loads(Path("out", "results.json").read_text())["rows"]
+    assert round(100 * row["macro_f1"], 2) == 39.97
