@@ -1,7 +1,7 @@
 """A stack with constant parameters on a clip whose scores arrive in pieces: the events of the whole clip, to the last bit.
 
-Filters are called on each piece and what they reach around it; what decides carries what is open over the borders. A stage that
-takes the highest score of the clip has it found in a pass of its own. All that grows with a clip are its edges and events.
+Filters are called on each piece and what they reach around it; what decides carries what is open over the borders. A stage
+that takes the highest score of the clip has it found in a pass of its own. What grows with a clip are its edges and events.
 """
 
 from __future__ import annotations
