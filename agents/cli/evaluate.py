@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 def evaluate(
     events: Annotated[
-        Path, typer.Argument(help="TSV of detected events; or, with --scores, a run folder of `train` or `universal`.")
+        Path,
+        typer.Argument(
+            help="Detected events; a list of pairs of files; or, with --scores, a run folder of `train` or `universal`."
+        ),
     ],
-    references: Annotated[Path, typer.Option(help="Table of reference events.")],
+    references: Annotated[
+        Path | None, typer.Option(help="Reference events; not for a list of pairs, which names them.")
+    ] = None,
     durations: Durations = None,
     scores: Scores = None,
     format: ScoreFormat = "auto",
@@ -49,15 +54,20 @@ def evaluate(
 
     `rl-postproc evaluate events.tsv --references REFERENCES.tsv`
 
+    `rl-postproc evaluate PAIRS.txt`
+
     `rl-postproc evaluate universal --scores SCORES --references REFERENCES.tsv`
 
     A run folder is scored by the metric that it was tuned for, unless another is given. A class without references has no
     score, and its events count in the micro average alone. With --subset only the clips count that the events (or scores)
     list; without it, the references' clips, where the events may be silent.
 
+    Events and references come in any format that `rl-postproc list event_formats` shows. A list of pairs, as sed_eval's
+    evaluators take it, names a file of references and a file of events in each row.
+
     For event-based F1 the oracle is sed_eval. Settings of other metrics go with --set metric.KEY=VALUE.
     """
-    from rl_postproc.formats import read_event_pair
+    from rl_postproc.formats import read_event_pair, read_pair_list
     from rl_postproc.metrics import certify
     from rl_postproc.pipeline.postprocessor import PostProcessor, shipped
     from rl_postproc.results.tables import classes_table
@@ -65,7 +75,7 @@ def evaluate(
     with_plugins({}, plugin, None)
     collars = {"t_collar": t_collar, "percentage_of_length": percentage_of_length}
     events = shipped(events)
-    if events.is_dir():
+    if events.is_dir() and (scores is not None or not _holds_events(events)):
         from rl_postproc.data.report import data_report
         from rl_postproc.pipeline.postprocessor import with_classes
 
@@ -86,13 +96,25 @@ def evaluate(
             raise UserError(f"'{events}' holds events, so scores are not needed; leave out --scores, --format, "
                             "--format-option and --hop, or give the run folder of `train` to apply.")  # fmt: skip
         chosen, names = chosen_metric(metric, setting, collars), class_names(classes) if classes else None
-        expected, found = read_event_pair(events, references, durations, names, subset)
+        if references is not None:
+            expected, found = read_event_pair(events, references, durations, names, subset)
+        elif durations is not None or subset:
+            raise UserError("--durations and --subset go with --references; give these too.")
+        else:
+            expected, found = read_pair_list(events, names)
     figures = certify.evaluate(expected, found, chosen)
     if as_json:
         print(json.dumps(figures.to_json()))
     else:
         console.print(classes_table(figures, str(events)))
         console.say(f"Metric: {_described(chosen)}. The figures are {certificate(figures.certified_by)}.")
+
+
+def _holds_events(folder: Path) -> bool:
+    """Returns whether a folder holds files of events, one a clip."""
+    from rl_postproc.formats import EventFormat
+
+    return any(kind.recognises(folder) for kind in EventFormat.types().values())
 
 
 def _described(metric: Metric) -> str:

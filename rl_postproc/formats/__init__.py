@@ -6,7 +6,7 @@
 
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.durations import read_durations
-from rl_postproc.formats.event_pair import read_event_pair
+from rl_postproc.formats.event_pair import read_event_pair, read_pair_list
 from rl_postproc.formats.events.base import EventFormat, EventRow
 from rl_postproc.formats.events.read import read_events
 from rl_postproc.formats.events.write import write_events
@@ -21,6 +21,7 @@ __all__ = [
     "read_durations",
     "read_event_pair",
     "read_events",
+    "read_pair_list",
     "read_scores",
     "write_events",
     "write_scores",

@@ -14,10 +14,9 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Given
 from rl_postproc.formats.clip_names import folders_remedy, match_names
 from rl_postproc.formats.durations import read_durations
-from rl_postproc.formats.events.base import CLIP_SUFFIXES, EventRow
+from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.read import read_events
 from rl_postproc.formats.events.table import COLUMNS
-from rl_postproc.formats.folder import list_files
 from rl_postproc.formats.references import collect_references
 from rl_postproc.utils.errors import UserError, quoted
 
@@ -43,10 +42,9 @@ class ClipTable(NamedTuple):
 
 
 def load_references(path: str | Path | None) -> ClipTable | None:
-    """Reads references: one table of all clips, or a folder of ``.txt``/``.ann`` files named by the clips' stems.
+    """Reads references in any format of events: one file of all clips, or a folder of one file a clip.
 
-    A table has at least one row. The files of a folder have the columns onset, offset, event_label; an empty file is a
-    clip without events.
+    A file of all clips has at least one row; an empty file of a folder is a clip without events.
 
     Raises:
         UserError: a file cannot be used.
@@ -54,12 +52,6 @@ def load_references(path: str | Path | None) -> ClipTable | None:
     if path is None:
         return None
     path = catalogue.stand_in(path, "references")
-    if path.is_dir():
-        # These may lie beside the annotations when scores and references share a folder.
-        others = ("classes.txt", "edges.txt")
-        files = [file for file in list_files(path, CLIP_SUFFIXES, "references") if file.name.lower() not in others]
-        rows = [row for file in files for row in read_events(file, clip=file.stem)]
-        return ClipTable(path, "references", list(dict.fromkeys(file.stem for file in files)), rows, {})
     rows = read_events(path)
     if not rows:
         raise UserError(f"The references '{path}' hold no row; give a table with the columns {', '.join(COLUMNS)}, and a "

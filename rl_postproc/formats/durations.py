@@ -21,7 +21,7 @@ def read_durations(path: str | Path) -> dict[str, float]:
     """
     path = Path(path)
     wanted = ("filename", "duration")
-    records, (positions, width) = split_header(path, read_rows(path, wanted), wanted)
+    records, (positions, width, _) = split_header(path, read_rows(path, wanted), wanted)
     durations: dict[str, float] = {}
     first_row: dict[str, int] = {}
     for row, fields in records:

@@ -1,4 +1,4 @@
-"""Two event tables over the same clips: detections against references."""
+"""Two files of events over the same clips: detections against references."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rl_postproc.formats.clip_names import folders_remedy, match_names
 from rl_postproc.formats.clips import align, load_durations, load_references
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.read import read_events
+from rl_postproc.formats.pair_list import read_pairs
 from rl_postproc.formats.references import collect_references
 from rl_postproc.utils.errors import UserError, quoted, warn
 
@@ -32,8 +33,8 @@ def read_event_pair(
     detections have is kept, with a warning that counts its events: without references it has no score, see `Metric`.
 
     Args:
-        events: table of detected events.
-        references: table of reference events, or a folder of one file a clip.
+        events: detected events in any format.
+        references: reference events in any format, or a folder of one file a clip.
         durations: table of clip lengths; must list the same clips, or with ``subset`` more.
         classes: class names; those of either table when None.
         subset: whether only the clips count that the detections list, which may be fewer than the references'.
@@ -67,6 +68,28 @@ def read_event_pair(
     return expected, found
 
 
+def read_pair_list(path: str | Path, classes: Sequence[str] | None = None) -> tuple[Events, Events]:
+    """Reads the references and the detections whose files a list names in pairs, as the evaluators of sed_eval take them.
+
+    Args:
+        path: list of pairs, see `rl_postproc.formats.pair_list`.
+        classes: class names; those of either side when None.
+
+    Returns:
+        References and detections over the same clips and classes.
+
+    Raises:
+        UserError: the list or one of its files cannot be used, or a class is not among those given.
+    """
+    rows = read_pairs(Path(path))
+    clips = list(dict.fromkeys(row.filename for row in rows.expected))
+    names = _class_names(rows.expected, rows.found, path, path) if classes is None else list(classes)
+    expected, found = (collect_references(side, clips, names, path, "the given list") for side in rows)
+    for sentence in _problems(expected, found, None):
+        warn(sentence)
+    return expected, found
+
+
 def _problems(expected: Events, found: Events, seconds: torch.Tensor | None) -> list[str]:
     """Returns what looks wrong in the references; without durations the last detection tells a clip's length."""
     problems = event_problems(expected, seconds)
@@ -84,14 +107,16 @@ def _class_names(
     counts = Counter(row.label for row in found if row.label and row.label not in referenced)
     names = sorted(referenced | set(counts))
     if not names:
-        raise UserError(f"Neither '{references}' nor '{events}' holds an event, so no class is known; name them with "
+        places = f"'{events}' holds no" if events == references else f"Neither '{references}' nor '{events}' holds an"
+        raise UserError(f"{places} event, so no class is known; name them with "
                         "--classes.")  # fmt: skip
     if counts:
         lonely, n, by_letters = sorted(counts), counts.total(), {name.casefold(): name for name in sorted(referenced)}
         close = {name: get_close_matches(name.casefold(), by_letters, 1) for name in lonely[:10]}
         meant = [f"'{name}' may mean '{by_letters[match[0]]}'" for name, match in close.items() if match]
+        where = "" if events == references else f" in '{references}'"
         have = "classes have" if len(lonely) > 1 else "class has"
-        warn(f"{len(lonely)} {have} events in '{events}' and no reference in '{references}' ({quoted(lonely)}), and so "
+        warn(f"{len(lonely)} {have} events in '{events}' and no reference{where} ({quoted(lonely)}), and so "
              f"no score; {'this event counts' if n == 1 else f'these {n} events count'} in the micro average alone"
              + (f" ({'; '.join(meant[:3])})." if meant else "."))  # fmt: skip
     return names

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl_postproc.formats.clip_names import without_audio_suffix
-from rl_postproc.formats.table_rows import read_text
+from rl_postproc.formats.text import read_text
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.memory import require_memory
 
@@ -53,7 +53,7 @@ def clip_files(clip_ids: Sequence[str], folder: Path, suffix: str) -> list[Path]
                 f"The clips '{taken[stem]}' and '{clip}' would both be written to '{stem}{suffix}'; rename one."
             )
         if Path(stem).name != stem or stem.startswith(".") or "\0" in stem:
-            raise UserError(f"The clip id '{clip}' cannot name a score file; rename it without folders or leading dot.")
+            raise UserError(f"The clip id '{clip}' cannot name a file; rename it without folders or leading dot.")
         taken[stem] = clip
     return [folder / f"{stem}{suffix}" for stem in taken]
 

@@ -9,7 +9,8 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.formats.clip_names import folders_remedy
-from rl_postproc.formats.events.base import CLIP_SUFFIXES, EventRow
+from rl_postproc.formats.events.base import EventRow
+from rl_postproc.formats.events.text_events import clip_of, event_files
 from rl_postproc.utils.errors import UserError, suggest
 
 
@@ -54,5 +55,5 @@ def _place(path: str | Path, clip: str, row: int) -> str:
     """Returns ``'file', row n``; in a folder of one file a clip, the file of that clip."""
     path = Path(path)
     if path.is_dir():
-        path = next((file for suffix in CLIP_SUFFIXES if (file := path / f"{clip}{suffix}").is_file()), path)
+        path = next((file for file in event_files(path) if clip_of(file) == clip), path)
     return f"'{path}', row {row}"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rl_postproc.formats.text import HEAD_BYTES, read_text
 from rl_postproc.utils.errors import UserError
-from rl_postproc.utils.memory import require_memory
 
-PART_BYTES = 1 << 24
-"""Files are read in parts of this size, so that endless ones are noticed."""
+MOST_LINES = 1000
+"""As many lines are looked at to tell the separator."""
 NUMBERS = ("onset", "offset", "duration")
 """Columns of numbers in the tables that are read here."""
 RTTM_TYPES = ("SPEAKER", "SPKR-INFO", "LEXEME", "NON-LEX", "NON-SPEECH", "NOSCORE", "A/P", "CB", "SEGMENT")
@@ -24,56 +23,36 @@ ALIASES = {
     "start_time_seconds": "onset",
     "end_time_seconds": "offset",
     "label": "event_label",
+    "file": "filename",
+    "event_onset": "onset",
+    "event_offset": "offset",
 }
-"""Columns that other tables call otherwise: those of AudioSet-Strong."""
-
-
-def read_text(path: Path, unfolds: int = 16) -> str:
-    """Reads a text file in UTF-8, with its line ends.
-
-    Args:
-        path: the file; a stream too, which is read to its end.
-        unfolds: how many times its size is taken by what is made of it.
-
-    Raises:
-        UserError: the file cannot be read, is compressed, is in another encoding, or would take half the memory.
-    """
-    parts, size = [], 0
-    try:
-        with path.open("rb") as handle:
-            expected = os.fstat(handle.fileno()).st_size
-            require_memory(unfolds * expected, f"Reading '{path}'", "split it into several")
-            while part := handle.read(PART_BYTES):
-                parts.append(part)
-                size += len(part)
-                require_memory(unfolds * size, f"Reading '{path}'", "split it into several")
-        content = b"".join(parts)
-        for kind, start in (("gzip", b"\x1f\x8b"), ("zip", b"PK\x03\x04")):
-            if content.startswith(start):
-                raise UserError(f"'{path}' is compressed by {kind}; unpack it first.")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"'{path}' is not a text file in UTF-8 ({error.reason} at byte {error.start}); "
-                        "save it in UTF-8.") from error  # fmt: skip
+"""Columns that other tables call otherwise: those of AudioSet-Strong and of dcase_util."""
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """Returns the line number, counted from 1, and the fields of each row that is not blank.
-
-    Args:
-        path: table whose columns are separated by tabs; in a ``.csv`` file whose first row has no tab, by commas.
-        columns: what the columns should be, for messages.
+    """Returns the line number, counted from 1, and the fields of each row of a file that is not blank, see `split_rows`.
 
     Raises:
         UserError: the file cannot be read, is of another kind, or a quoted field runs over several lines.
     """
-    text = read_text(path)
-    first = text.lstrip().partition("\n")[0]
+    return split_rows(path, read_text(path), columns)
+
+
+def split_rows(path: Path, text: str, columns: Sequence[str], spaces: bool = False) -> list[tuple[int, list[str]]]:
+    """Returns the line number, counted from 1, and the fields of each row of a table that is not blank.
+
+    Args:
+        path: the file, for messages.
+        text: table whose columns are separated by tabs, semicolons or commas; the first rows tell which.
+        columns: what the columns should be.
+        spaces: whether single spaces may separate them, too.
+
+    Raises:
+        UserError: the text is of another kind, or a quoted field runs over several lines.
+    """
     refuse_other_kinds(path, text, columns)
-    comma = path.suffix.lower() == ".csv" and "\t" not in first
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="," if comma else "\t")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(path, text, columns, spaces))
     rows = []
     try:
         for fields in reader:
@@ -90,11 +69,41 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]
     return rows
 
 
+def _separator(path: Path, text: str, columns: Sequence[str], spaces: bool) -> str:
+    """Returns what separates the columns: tabs where there is one, else what makes a row of one of the first lines."""
+    lines = text[:HEAD_BYTES].splitlines()[:MOST_LINES]
+    if any("\t" in line for line in lines):
+        return "\t"
+    for line in filter(None, map(str.strip, lines)):
+        for separator in (";", ",", " ") if spaces else (";", ","):
+            if separator in line and _is_row(_fields(line, separator), columns, separator):
+                return separator
+    return "," if path.suffix.lower() == ".csv" else "\t"
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    """Returns the fields of a line; none where quotation marks or lengths are not those of a table."""
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
+def _is_row(fields: list[str], columns: Sequence[str], separator: str) -> bool:
+    """Returns whether a line makes a row of a table when it is split into these fields."""
+    if separator == " " and "" in fields:
+        return False
+    if len(set(columns) & set(column_names(fields))) > 1:
+        return True
+    numbers = "".join("n" if is_number(field if separator == "," else points(field)) else "-" for field in fields)
+    return len(fields) > 1 and "n" * sum(column in NUMBERS for column in columns) in numbers
+
+
 def refuse_other_kinds(path: Path, text: str, columns: Sequence[str]) -> None:
     """Refuses what is no table, or one of another kind, by its first line.
 
     Raises:
-        UserError: the text is JSON (JAMS), RTTM, or separated by semicolons.
+        UserError: the text is JSON (JAMS) or RTTM.
     """
     remedy = f"write a table with the columns {', '.join(columns)}, separated by tabs"
     line = text.lstrip().partition("\n")[0].strip()
@@ -106,8 +115,18 @@ def refuse_other_kinds(path: Path, text: str, columns: Sequence[str]) -> None:
         raise UserError(
             f"'{path}' is an RTTM file (onsets with lengths); {remedy}, the offset being onset plus length."
         )
+
+
+def refuse_semicolons(path: Path, text: str, columns: Sequence[str]) -> None:
+    """Refuses a table whose columns are separated by semicolons.
+
+    Raises:
+        UserError: the first line says so.
+    """
+    line = text.lstrip().partition("\n")[0]
     if line.count(";") >= len(columns) - 1 > 0 and "\t" not in line:
-        raise UserError(f"'{path}' separates its columns by semicolons; {remedy}, with points in its numbers.")
+        raise UserError(f"'{path}' separates its columns by semicolons; write a table with the columns "
+                        f"{', '.join(columns)}, separated by tabs.")  # fmt: skip
 
 
 def _refuse_other_separators(path: Path, row: int, line: str, columns: Sequence[str]) -> None:
@@ -127,6 +146,11 @@ def column_names(header: Sequence[str]) -> list[str]:
     return [name if ALIASES.get(name, name) in names else ALIASES[name] for name in names]
 
 
+def points(text: str) -> str:
+    """Returns a number that has a decimal comma with a point, and any other text as it is."""
+    return text.replace(",", ".") if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", text) else text
+
+
 def is_number(text: str) -> bool:
     """Returns whether a text is a number."""
     try:
@@ -137,10 +161,11 @@ def is_number(text: str) -> bool:
 
 
 class Layout(NamedTuple):
-    """Where a table holds its columns: their positions, and the number of fields of a row."""
+    """Where a table holds its columns: their positions, the number of fields of a row, and whether a header tells them."""
 
     positions: list[int]
     width: int
+    has_header: bool
 
 
 def split_header(
@@ -156,13 +181,13 @@ def split_header(
         if len(records) > 1 and _is_foreign_header(records[0][1], records[1][1]):
             raise UserError(f"'{path}', row {records[0][0]}: the header has the columns {', '.join(records[0][1])}; "
                             f"name them {', '.join(wanted)}.")  # fmt: skip
-        return records, Layout(list(range(len(wanted))), len(wanted))
+        return records, Layout(list(range(len(wanted))), len(wanted), False)
     for name in wanted:
         if names.count(name) != 1:
             found = "lacks the column" if name not in names else "repeats the column"
             raise UserError(f"'{path}', row {records[0][0]}: the header {found} '{name}'; "
                             f"it must hold {', '.join(wanted)} once each.")  # fmt: skip
-    return records[1:], Layout([names.index(name) for name in wanted], len(names))
+    return records[1:], Layout([names.index(name) for name in wanted], len(names), True)
 
 
 def _is_foreign_header(first: list[str], second: list[str]) -> bool:
@@ -181,6 +206,9 @@ def seconds(path: Path, row: int, column: str, text: str) -> float:
         return float(text)
     except ValueError:
         found = f"'{text}' is not a number" if text else "is empty"
+        if is_number(points(text)):
+            raise UserError(f"'{path}', row {row}: the {column} '{text}' has a decimal comma; write points, such as "
+                            f"{points(text)}.") from None  # fmt: skip
         raise UserError(f"'{path}', row {row}: the {column} {found}; give seconds such as 1.25.") from None
 
 

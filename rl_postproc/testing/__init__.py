@@ -10,12 +10,14 @@ what does not hold. They need no test framework::
 """
 
 from rl_postproc.testing.base import NonConformant
+from rl_postproc.testing.event_format import check_event_format
 from rl_postproc.testing.format import check_format
 from rl_postproc.testing.metric import check_metric
 from rl_postproc.testing.stage import check_stage
 
 __all__ = [
     "NonConformant",
+    "check_event_format",
     "check_format",
     "check_metric",
     "check_stage",

@@ -11,25 +11,22 @@ from rl_postproc.formats import read_durations, read_events, read_scores
 from rl_postproc.utils.errors import UserError, suggest
 
 HEADER = "filename\tonset\toffset\tevent_label\n"
-RTTM = "SPEAKER a 1 0.50 0.50 <NA> <NA> Cat <NA> <NA>\n"
-JAMS = '{\n  "annotations": [{"namespace": "tag_open", "data": []}],\n  "file_metadata": {"duration": 1.0}\n}\n'
 
 KINDS = {
-    "semicolons": ("r.csv", "filename;onset;offset;event_label\na.wav;0;1;Cat\n", "by semicolons; write a table .*tabs"),
-    "semicolons without a header": ("r.tsv", "a.wav;0,5;1,2;Cat\n", "by semicolons; .*points in its numbers"),
+    "decimal commas": (
+        "r.csv", "filename;onset;offset;event_label\na.wav;0,5;1;Cat\n",
+        r"row 2: the onset '0,5' has a decimal comma; write points, such as 0\.5",
+    ),
+    "decimal commas without a header": ("r.tsv", "a.wav;0,5;1,2;Cat\n", "row 1: the onset '0,5' has a decimal comma"),
     "semicolons later on": ("r.tsv", HEADER + "a.wav;0;1;Cat\n", "row 2: the columns are separated by semicolons"),
-    "spaces": ("r.txt", "a.wav 0.0 1.0 Cat\n", "row 1: the columns are separated by spaces; separate them by tabs"),
     "spaces under a header": ("r.tsv", HEADER.replace("\t", "  "), "row 1: the columns are separated by spaces"),
-    "commas": ("r.tsv", "a.wav,0.0,1.0,Cat\n", r"row 1: .*by commas; separate them by tabs, or name the table \.csv"),
-    "RTTM": ("r.rttm", RTTM, "is an RTTM file .*the offset being onset plus length"),
-    "RTTM as text": ("r.txt", RTTM.replace(" ", "\t"), "is an RTTM file"),
-    "JAMS": ("r.jams", JAMS, "is a JAMS annotation, not a table; write a table with the columns filename, onset"),
     "JSON": ("r.json", '[{"onset": 0}]', "is JSON, not a table"),
+    "JSON that is no JAMS": ("r.json", '{"annotations": {}}', "is no JAMS file: it has no list 'annotations'"),
     "empty": ("r.tsv", "\n \n", "hold no row; give a table with the columns filename, onset, offset, event_label"),
     "header alone": ("r.tsv", HEADER, "hold no row; .* a row with a file name alone for each clip without events"),
     "other header": (
-        "r.tsv", "file\tstart\tstop\tsound\na.wav\t0\t1\tCat\n",
-        "row 1: the header has the columns file, start, stop, sound; name them filename, onset, offset, event_label",
+        "r.tsv", "clip\tstart\tstop\tsound\na.wav\t0\t1\tCat\n",
+        "row 1: the header has the columns clip, start, stop, sound; name them filename, onset, offset, event_label",
     ),
     "folders": (
         "r.tsv", "audio/eval/a.wav\t0\t1\tCat\n",
@@ -49,7 +46,7 @@ def test_references_of_another_kind_are_named(folders: dict[str, Path], tmp_path
     assert name in str(error.value) and str(error.value).endswith(".")
 
 
-@pytest.mark.parametrize("kind", ["semicolons", "spaces", "RTTM", "JAMS", "empty"])
+@pytest.mark.parametrize("kind", ["decimal commas", "JSON", "empty"])
 def test_evaluate_names_them_too(run: Run, tmp_path: Path, kind: str) -> None:
     name, text, message = KINDS[kind]
     (tmp_path / name).write_text(text)
@@ -79,7 +76,7 @@ def test_the_header_of_audioset_strong_is_understood(tmp_path: Path) -> None:
 
 def test_durations_of_another_kind_are_named(tmp_path: Path) -> None:
     for text, message in (
-        ("a.wav;10\n", "by semicolons"),
+        ("a.wav;10,5\n", "the duration '10,5' has a decimal comma; write points, such as 10.5"),
         ("a.wav 10.0\n", "separated by spaces"),
         ("clip\tseconds\na\t3\n", "the header has the columns clip, seconds; name them filename, duration"),
     ):

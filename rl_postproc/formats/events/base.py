@@ -10,9 +10,6 @@ from rl_postproc.data.events import Events
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.registry import Registered
 
-CLIP_SUFFIXES = (".txt", ".ann")
-"""Suffixes of event tables that are about one clip each."""
-
 
 class EventRow(NamedTuple):
     """One event of a file; the times and the label are None where a row only names a clip without events.

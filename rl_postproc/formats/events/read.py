@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rl_postproc.formats.events.base import EventFormat, EventRow
+from rl_postproc.formats.text import held
 from rl_postproc.utils.errors import UserError
 
 AUTO = "auto"
@@ -14,15 +15,19 @@ AUTO = "auto"
 
 
 def read_events(
-    path: str | Path, clip: str | None = None, format: str | Mapping[str, Any] | EventFormat = AUTO
+    path: str | Path,
+    clip: str | None = None,
+    format: str | Mapping[str, Any] | EventFormat = AUTO,
+    **options: Any,
 ) -> list[EventRow]:
     """Reads a file of events, or a folder of one file a clip.
 
     Args:
         path: where the events lie.
-        clip: name of the clip of a file that is about one and does not name it.
+        clip: name of the clip of a file that is about one and does not name it; its stem when None.
         format: name of a format, ``auto`` to tell it from the contents, a mapping of ``event_format`` and the format's own
             options, or an `EventFormat`.
+        **options: the format's own options, such as ``label`` of ``raven``.
 
     Returns:
         The rows in file order, times in seconds; a clip without events has a row without times and label, where the
@@ -32,20 +37,21 @@ def read_events(
         UserError: the format is unknown, or the file cannot be used.
     """
     path = Path(path)
-    if format == AUTO:
-        format = recognise_events(path)
-    return make_event_format(format).read(path, clip)
+    with held(path):
+        return make_event_format(recognise_events(path) if format == AUTO else format, options).read(path, clip)
 
 
-def make_event_format(format: str | Mapping[str, Any] | EventFormat) -> EventFormat:
-    """Returns a format of events from its name, or from a mapping with its options.
+def make_event_format(format: str | Mapping[str, Any] | EventFormat, options: Mapping[str, Any]) -> EventFormat:
+    """Returns a format of events with its options, wherever they were given.
 
     Raises:
         UserError: there is no such format or option.
     """
     if isinstance(format, EventFormat):
-        return format
-    return EventFormat.make(format if isinstance(format, str) else dict(format))
+        if not options:
+            return format
+        format = format.model_dump()
+    return EventFormat.make({**({EventFormat.noun: format} if isinstance(format, str) else format), **options})
 
 
 def recognise_events(path: Path) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn
 
 from rl_postproc.formats.events.base import EventRow
-from rl_postproc.formats.table_rows import seconds
-from rl_postproc.utils.errors import UserError
+from rl_postproc.formats.table_rows import is_number, seconds
+from rl_postproc.utils.errors import UserError, warn
+
+UNLABELLED = "event"
+"""The class of events in files that have no labels."""
 
 
 def event_row(path: Path, row: int, clip: str, start: str, end: str, label: str, confidence: str = "") -> EventRow:
@@ -21,11 +26,11 @@ def event_row(path: Path, row: int, clip: str, start: str, end: str, label: str,
         start: onset in seconds.
         end: offset in seconds.
         label: the class; empty, with the times, for a clip without events.
-        confidence: in [0, 1]; empty where none is given.
+        confidence: a number in [0, 1], see `usable_confidences`; empty where none is given.
 
     Raises:
-        UserError: a time is not a finite number of seconds from 0, the onset lies after the offset, there are times
-            without a label, or the confidence is not in [0, 1].
+        UserError: a time is not a finite number of seconds from 0, the onset lies after the offset, or there
+            are times without a label.
     """
     if not clip:
         raise UserError(f"'{path}', row {row}: the file name is empty; name the clip.")
@@ -39,18 +44,41 @@ def event_row(path: Path, row: int, clip: str, start: str, end: str, label: str,
         _refuse_times(path, row, onset, offset)
     if not label:
         raise UserError(f"'{path}', row {row}: the event has times but no label; name its class.")
-    return EventRow(clip, onset, offset, label, row, _confidence(path, row, confidence) if confidence else None)
+    return EventRow(clip, onset, offset, label, row, float(confidence) if confidence else None)
 
 
-def _confidence(path: Path, row: int, text: str) -> float:
+def usable_confidences(path: Path, column: str, cells: Sequence[tuple[int, str]]) -> bool:
+    """Returns whether all cells of a column are confidences, or empty; warns where they are not, and left aside.
+
+    Args:
+        path: the file.
+        column: name of the column.
+        cells: row number and text of each.
+    """
+    for row, text in cells:
+        if text and not (is_number(text) and 0 <= float(text) <= 1):
+            warn(f"The column '{column}' of '{path}' is left aside, since it holds '{text}' in row {row}, and confidences "
+                 "are numbers from 0 to 1.")  # fmt: skip
+            return False
+    return True
+
+
+def warn_unlabelled(path: Path, n_events: int) -> None:
+    """Warns of events without any label, if there are events."""
+    if n_events:
+        warn(f"The {n_events} events in '{path}' have no labels; all are read as the class '{UNLABELLED}'.")
+
+
+def end_of(onset: str | float, length: str | float) -> str:
+    """Returns the end of what begins and lasts so long, without the rounding that a sum of doubles has.
+
+    A text that is no number comes back as it is, for `event_row` to refuse.
+    """
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise UserError(f"'{path}', row {row}: the confidence '{text}' is not a number from 0 to 1; correct it, or name "
-                        "the column otherwise.")  # fmt: skip
-    return value
+        end = Decimal(str(onset)) + Decimal(str(length))
+    except (ArithmeticError, ValueError):
+        return str(length) if is_number(str(onset)) else str(onset)
+    return str(end)
 
 
 def _refuse_times(path: Path, row: int, onset: float, offset: float) -> NoReturn:

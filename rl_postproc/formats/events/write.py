@@ -11,20 +11,34 @@ from rl_postproc.formats.events.base import EventFormat
 from rl_postproc.formats.events.read import make_event_format
 
 
-def write_events(events: Events, path: str | Path, format: str | Mapping[str, Any] | EventFormat | None = None) -> None:
+def write_events(
+    events: Events,
+    path: str | Path,
+    format: str | Mapping[str, Any] | EventFormat | None = None,
+    **options: Any,
+) -> None:
     """Writes events, whole or not at all.
 
     Args:
         events: the events.
-        path: file to write; for formats of one file a clip a folder, unless there is one clip.
+        path: file to write; for formats of one file a clip a folder, unless there is one clip. Text is compressed where its
+            name ends with ``.gz``.
         format: name of a format, a mapping of ``event_format`` and the format's own options, or an `EventFormat`; when
             None the format whose files alone have the suffix of ``path``, else ``table``.
+        **options: the format's own options, such as ``confidence`` of ``table``.
 
     Raises:
         UserError: the format is unknown or cannot hold the events, or the file cannot be written.
+
+    Example:
+        Formats and options::
+
+            write_events(events, "events.tsv", confidence=True)
+            write_events(events, "labels", format="audacity")
+            write_events(events, "events.rttm")
     """
     path = Path(path)
-    make_event_format(_by_suffix(path) if format is None else format).write(events, path)
+    make_event_format(_by_suffix(path) if format is None else format, options).write(events, path)
 
 
 def _by_suffix(path: Path) -> str:

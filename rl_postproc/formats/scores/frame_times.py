@@ -10,7 +10,7 @@ import numpy as np
 
 from rl_postproc.data.frames import DECIMALS, check_hop, even_edges
 from rl_postproc.formats.archives import ARRAY_SUFFIXES, Stored, open_arrays
-from rl_postproc.formats.table_rows import read_text
+from rl_postproc.formats.text import read_text
 from rl_postproc.utils.errors import UserError, warn
 
 Kind = Literal["hop", "edges", "centres", "times"]

@@ -22,7 +22,7 @@ from rl_postproc.formats.folder import (
     require_room,
 )
 from rl_postproc.formats.scores.frame_times import common_edges
-from rl_postproc.formats.table_rows import read_text
+from rl_postproc.formats.text import read_text
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
 

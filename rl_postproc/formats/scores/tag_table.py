@@ -17,7 +17,8 @@ import torch
 
 from rl_postproc.formats.clips import ClipTable, align
 from rl_postproc.formats.events.table import COLUMNS
-from rl_postproc.formats.table_rows import column_names, is_number, read_text, refuse_other_kinds
+from rl_postproc.formats.table_rows import column_names, is_number, refuse_other_kinds, refuse_semicolons
+from rl_postproc.formats.text import read_text
 from rl_postproc.utils.errors import UserError, suggest, warn
 
 SEVERAL, ONE = "event_labels", ("event_label", "label")
@@ -125,6 +126,7 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, str, str]], bool, list[int]]
     """
     text = read_text(path)
     refuse_other_kinds(path, text, ("filename", SEVERAL))
+    refuse_semicolons(path, text, ("filename", SEVERAL))
     lines = text.splitlines()
     comma = path.suffix.lower() == ".csv" and "\t" not in (lines[0] if lines else "")
 

@@ -111,9 +111,11 @@ def test_tables_that_are_read(tmp_path: Path, name: str, text: str, expected: li
 def test_file_of_one_clip(tmp_path: Path) -> None:
     path = write(tmp_path, "0.000\t1.300\tSpeech\n1.985\t4.574\tRunning_water\n", "clip.txt")
     expected = [("clip", 0.0, 1.3, "Speech", 1), ("clip", 1.985, 4.574, "Running_water", 2)]
-    assert plain(read_events(path, clip="clip")) == expected
+    assert plain(read_events(path)) == expected
+    other = [("a.wav", *row[1:]) for row in expected]
+    assert plain(read_events(path, clip="a.wav")) == plain(read_events(path, clip="a.wav", format="table")) == other
     with pytest.raises(UserError, match=r"clip\.txt', row 1: 3 columns where 4"):
-        read_events(path)
+        read_events(path, format="table")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_file_of_one_clip(tmp_path: Path) -> None:
         (HEADER + "a\t1\t2\tCat\textra\n", "row 2: 5 columns where 4"),
         ("a\t1\t2\tCat\n\nonset\n a\t1\t2\n", "row 4: 3 columns where 4"),
         (HEADER + "a\tone\t2\tCat\n", "row 2: the onset 'one' is not a number"),
-        (HEADER + "a\t1\t2,5\tCat\n", "row 2: the offset '2,5' is not a number"),
+        (HEADER + "a\t1\t2,5\tCat\n", "row 2: the offset '2,5' has a decimal comma; write points, such as 2.5"),
         (HEADER + "a\t\t2\tCat\n", "row 2: the onset is empty"),
         (HEADER + "a\t\t\tCat\n", "row 2: the onset is empty"),
         (HEADER + "a\t1\t\tCat\n", "row 2: the offset is empty"),
@@ -150,7 +152,7 @@ def test_unreadable_files_are_refused_with_their_name(tmp_path: Path) -> None:
     for name, message in (
         ("latin.tsv", "not a text file in UTF-8"),
         ("absent.tsv", "Cannot read"),
-        (".", "Cannot read"),
+        (".", r"holds no \.txt or \.ann or \.jams or \.rttm file"),
     ):
         with pytest.raises(UserError, match=message):
             read_events(tmp_path / name)

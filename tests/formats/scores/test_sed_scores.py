@@ -189,8 +189,8 @@ def test_hop_is_refused_because_the_files_hold_the_edges(tmp_path: Path) -> None
     ("clips", "message"),
     [
         (["a.wav", "a.flac"], "would both be written to 'a.tsv'"),
-        (["x/a.wav"], "cannot name a score file"),
-        ([".a"], "cannot name a score file"),
+        (["x/a.wav"], "cannot name a file"),
+        ([".a"], "cannot name a file"),
     ],
 )
 def test_clips_that_cannot_name_files_are_refused_before_anything_is_written(

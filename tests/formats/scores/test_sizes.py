@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tracemalloc
 import zipfile
@@ -154,7 +155,13 @@ def test_texts_beyond_the_memory_and_compressed_ones_are_named(tmp_path: Path, l
     with pytest.raises(UserError, match=r"r\.tsv' would take .* of memory"):
         read_events(tmp_path / "r.tsv")
     (tmp_path / "r.tsv").write_bytes(b"\x1f\x8b\x08\x00")
-    with pytest.raises(UserError, match=r"r\.tsv' is compressed by gzip; unpack it"):
+    with pytest.raises(UserError, match=r"r\.tsv' is not a whole gzip file"):
+        read_events(tmp_path / "r.tsv")
+    (tmp_path / "r.tsv").write_bytes(gzip.compress(b"a.wav\t0\t1\tCat\n" * 4000))
+    with pytest.raises(UserError, match=r"r\.tsv' would take .* of memory"):
+        read_events(tmp_path / "r.tsv")
+    (tmp_path / "r.tsv").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UserError, match=r"r\.tsv' is compressed by zip; unpack it"):
         read_events(tmp_path / "r.tsv")
 
 
