@@ -19,6 +19,7 @@ from .evaluate import evaluate
 from .listing import list_names
 from .make import make
 from .output import console, notes
+from .scores import scores
 from .simulate import simulate
 from .train import train
 
@@ -26,7 +27,8 @@ app = typer.Typer(
     help="Tune the post-processing of sound event detectors: scores in, better events out.\n\n"
     "Begin with `rl-postproc demo`. With scores of your own: `benchmark` tells which agent is worth it on clips that "
     "it has not seen, `train` tunes a post-processor, `apply` turns scores into events with it, and `evaluate` scores "
-    "events. `list` shows everything that configs can name, `datasets` the public data that can be downloaded.",
+    "events. Of audio alone `scores` makes scores. `list` shows everything that configs can name, `datasets` the public data "
+    "that can be downloaded.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,6 +46,7 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
 for command in (demo, benchmark, train, apply, evaluate, simulate, make, datasets, download):
     app.command()(command)
 app.command("list")(list_names)
+app.add_typer(scores, name="scores")
 
 
 _USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

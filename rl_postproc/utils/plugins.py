@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 from rl_postproc.utils.errors import UserError
 
@@ -54,10 +55,7 @@ def load_plugins(names: Iterable[str], base: Path | None = None) -> None:
     """
     for name in (full_name(name, base) for name in names):
         try:
-            if Path(name).is_absolute():
-                _import_file(Path(name))
-            else:
-                importlib.import_module(name)
+            import_named(name)
         except UserError:
             raise
         except Exception as error:
@@ -72,13 +70,23 @@ def full_name(name: str, base: Path | None = None) -> str:
     return str(path.resolve()) if name.endswith(".py") or path.is_file() else name
 
 
-def _import_file(file: Path) -> None:
+def import_named(name: str) -> ModuleType:
+    """Imports a module by its name or, under a name of its own and once, a Python file by its full path.
+
+    Raises:
+        UserError: there is no such file.
+        Exception: whatever importing it raises.
+    """
+    return _import_file(Path(name)) if Path(name).is_absolute() else importlib.import_module(name)
+
+
+def _import_file(file: Path) -> ModuleType:
     """Imports a file under a name of its own, once."""
     if not file.is_file():
-        raise UserError(f"There is no plug-in file '{file}'; give its path, or the name of a module.")
+        raise UserError(f"There is no Python file '{file}'; give its path, or the name of a module.")
     name = f"rl_postproc_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     if name in sys.modules:
-        return
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -88,3 +96,4 @@ def _import_file(file: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+    return module

@@ -83,7 +83,7 @@ def test_a_broken_file_is_named_and_can_be_mended(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no plug-in file '.*absent\.py'"):
+    with pytest.raises(UserError, match=r"no Python file '.*absent\.py'"):
         load_plugins(["absent.py"], base=tmp_path)
     with pytest.raises(UserError, match=r"'absent_module_of_mine' cannot be imported \(ModuleNotFoundError"):
         load_plugins(["absent_module_of_mine"], base=tmp_path)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from program import environment
 
-HEAVY = ("torch", "gymnasium", "stable_baselines3", "matplotlib", "scipy", "lightgbm", "sed_eval", "numpy", "pandas")
+HEAVY = (
+    "torch", "gymnasium", "stable_baselines3", "matplotlib", "scipy", "lightgbm", "sed_eval", "numpy", "pandas", "soundfile",
+)  # fmt: skip
 
 
 def measure(code: str, folder: Path) -> tuple[float, set[str]]:
@@ -36,8 +38,10 @@ def test_importing_the_package_costs_next_to_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "demo", "benchmark", "train", "apply", "evaluate", "simulate", "list", "datasets", "download"]
-)
+    "command",
+    ["", "demo", "benchmark", "train", "apply", "evaluate", "simulate", "list", "datasets", "download", "scores",
+     "scores panns", "scores python"],
+)  # fmt: skip
 def test_help_loads_nothing_heavy(command: str, tmp_path: Path) -> None:
     arguments = ["rl-postproc", *command.split(), "--help"]
     code = (

@@ -1,0 +1,143 @@
+"""The commands that make scores of audio."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.interrupts import if_interrupted
+
+from .inputs import class_names, use_threads
+from .output import console, notes, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rl_postproc.sources import Detector, Recording
+
+scores = typer.Typer(
+    help="Make frame-level scores of audio, for the other commands: with PANNs, or with a detector of your own.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+Audio = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Files of audio, and folders of them (wav, flac, mp3, ogg, …). Clips are called as their files."
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder for scores/ and durations.tsv.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Replace the scores in --out, in place of going on from there.")]
+
+
+@scores.command("panns")
+def panns(
+    audio: Audio,
+    checkpoint: Annotated[
+        Path, typer.Option(help="Checkpoint of Cnn14_DecisionLevelMax or Cnn14_DecisionLevelAtt, as it was published.")
+    ],
+    out: Out,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Target classes: `desed`, a YAML file of AudioSet names by target class (`Dog: [Dog, Bark]`), or AudioSet "
+            "names (a text file with one a line, or separated by commas). All 527 if not given.",
+            metavar="MAP_OR_NAMES",
+        ),
+    ] = None,
+    frames: Annotated[
+        str, typer.Option(help="`native` segments of 0.32 s, or `interpolated` to 0.01 s as in the published code.")
+    ] = "native",
+    batch_size: Annotated[int, typer.Option(min=1, help="Stretches of audio that are worked on at once.")] = 4,
+    chunk: Annotated[
+        float, typer.Option(min=0.32, help="Seconds of a stretch; longer recordings come out the same whatever it is.")
+    ] = 32.0,
+    device: Annotated[str, typer.Option(help="Torch device, such as cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores if not given.")] = None,
+    fresh: Fresh = False,
+) -> None:
+    """Score audio with PANNs: probabilities of AudioSet's classes, or of your own made of them, every 0.32 s.
+
+    `rl-postproc scores panns recordings/ --checkpoint Cnn14_DecisionLevelMax_mAP=0.385.pth --out data --classes desed`
+
+    The published networks of Kong et al. (2020) are run as they are: mono at 32 kHz, any length, true time stamps. A target
+    class has the highest probability of its AudioSet classes, or with `by: noisy_or` that of at least one of them:
+
+    `Dog: {of: [Dog, Bark, Howl], by: noisy_or}`
+
+    Nothing in a checkpoint is run. What is finished is kept when the command is stopped, and the same command goes on.
+    """
+    if frames not in ("native", "interpolated"):
+        raise UserError(f"--frames is native or interpolated, not '{frames}'.")
+    from rl_postproc.sources.panns import Panns
+    from rl_postproc.sources.panns.classes import SHIPPED
+
+    if threads is not None:
+        use_threads(threads)
+    is_mapping = classes in SHIPPED or Path(classes or "").suffix.lower() in (".yaml", ".yml")
+    targets = classes if is_mapping or classes is None else class_names(classes)
+    _score(lambda: Panns(checkpoint, targets, frames, batch_size, chunk, device), audio, out, fresh)
+
+
+@scores.command("python")
+def python(
+    function: Annotated[
+        str, typer.Argument(help="module:function, the module by its name or as a Python file: my_detector.py:scores.")
+    ],
+    audio: Audio,
+    out: Out,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="One name a column: a text file with one a line, or names separated by commas. The list `classes` in the "
+            "module if not given.",
+            metavar="FILE_OR_NAMES",
+        ),
+    ] = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="Samples a second to resample to; each file's own.")] = None,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where the function failed, if it does.")] = False,
+    fresh: Fresh = False,
+) -> None:
+    """Score audio with a Python function of your own, around whatever detector you have.
+
+    `rl-postproc scores python my_detector.py:scores recordings/ --out data --rate 16000`
+
+    It is called as `scores(audio, rate)` for every recording, with float32 mono samples and the samples a second, and returns
+    probabilities `[frame, class]` and the frame length in seconds. Frames are even and begin at 0 s.
+    """
+    from rl_postproc.sources.python import PythonDetector
+
+    names = None if classes is None else class_names(classes)
+    try:
+        _score(lambda: PythonDetector(function, names, rate), audio, out, fresh)
+    except UserError as error:
+        if traceback and error.__cause__ is not None:
+            from traceback import format_exception
+
+            notes.say("".join(format_exception(error.__cause__)))
+        raise
+
+
+def _score(detector: Callable[[], Detector], audio: Sequence[Path], out: Path, fresh: bool) -> None:
+    """Finds the recordings, scores them, and says what comes next."""
+    from rl_postproc.sources import find_recordings, score_folder
+
+    from ..run_folder import run_folder
+
+    with progress() as show:
+        show("reading headers", 0.0, {})
+        recordings: list[Recording] = find_recordings(audio)
+        show("loading the detector", 0.0, {})
+        loaded = detector()
+        with run_folder(out):
+            if_interrupted(f"finished recordings are kept in '{out / 'scores'}'. The same command goes on from there:")
+            written = score_folder(loaded, recordings, out, fresh, show)
+    kept = f" ({written.n_kept} were there)" if written.n_kept else ""
+    n_classes, folder = len(loaded.classes), out / "scores"
+    console.say(f"Wrote scores of {len(recordings)} recordings{kept} and {n_classes} classes to {folder}. Next:")
+    console.say(f"rl-postproc apply universal {shlex.quote(str(folder))} --out events.tsv")
