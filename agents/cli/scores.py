@@ -39,7 +39,11 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Replace the scores in --ou
 def panns(
     audio: Audio,
     checkpoint: Annotated[
-        Path, typer.Option(help="Checkpoint of Cnn14_DecisionLevelMax or Cnn14_DecisionLevelAtt, as it was published.")
+        Path,
+        typer.Option(
+            help="Checkpoint of Cnn14_DecisionLevelMax or Cnn14_DecisionLevelAtt, as it was published, or its name in the "
+            "catalogue: `panns-cnn14-decisionlevelmax`, once it is downloaded."
+        ),
     ],
     out: Out,
     classes: Annotated[
@@ -63,7 +67,9 @@ def panns(
 ) -> None:
     """Score audio with PANNs: probabilities of AudioSet's classes, or of your own made of them, every 0.32 s.
 
-    `rl-postproc scores panns recordings/ --checkpoint Cnn14_DecisionLevelMax_mAP=0.385.pth --out data --classes desed`
+    `rl-postproc download panns-cnn14-decisionlevelmax`
+
+    `rl-postproc scores panns recordings/ --checkpoint panns-cnn14-decisionlevelmax --out data --classes desed`
 
     The published networks of Kong et al. (2020) are run as they are: mono at 32 kHz, any length, true time stamps. A target
     class has the highest probability of its AudioSet classes, or with `by: noisy_or` that of at least one of them:

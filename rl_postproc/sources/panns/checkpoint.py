@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from rl_postproc.catalogue import did_you_mean
 from rl_postproc.sources.panns.model import Cnn14DecisionLevelAtt, Cnn14DecisionLevelMax, DecisionLevelCnn14
 from rl_postproc.utils.errors import UserError, quoted
 
@@ -49,7 +50,8 @@ def _weights(path: Path) -> dict[str, Any]:
         with path.open("rb"):
             pass
     except OSError as error:
-        raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
+        hint = did_you_mean(path) if isinstance(error, FileNotFoundError) else ""
+        raise UserError(f"Cannot read '{path}': {error.strerror or error}{hint}.") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about releases of pickle

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from rl_postproc.catalogue import stand_in
 from rl_postproc.sources.audio import Samples
 from rl_postproc.sources.detector import Advance, ClipScores, digest, frames_in
 from rl_postproc.sources.panns.checkpoint import load_checkpoint
@@ -58,7 +59,7 @@ class Panns:
         """Reads the checkpoint.
 
         Args:
-            checkpoint: file that the authors publish, or one of the same layers.
+            checkpoint: file that the authors publish, or one of the same layers; or a name of the catalogue.
             targets: target classes, see `target_classes`; all 527 when None.
             frames: ``native`` segments of 0.32 s, or ``interpolated`` to 0.01 s as the published code does.
             batch_size: windows that are computed at once.
@@ -72,10 +73,11 @@ class Panns:
         self.classes, self._frames = tuple(targets), frames
         self._batch_size, self._n_segments = max(1, batch_size), max(1, round(chunk / SECONDS["native"]))
         self._device = _device(device)
-        model = load_checkpoint(checkpoint)
+        path = stand_in(checkpoint, "checkpoint")
+        model = load_checkpoint(path)
         self._model, self._mixer = model.to(self._device), Mixer(targets, self._device)
         self.settings: dict[str, Any] = {
-            "source": "panns", "model": model.published_name, "checkpoint": digest(checkpoint), "frames": frames,
+            "source": "panns", "model": model.published_name, "checkpoint": digest(path), "frames": frames,
             "classes": {name: target.model_dump() for name, target in targets.items()},
         }  # fmt: skip
 

@@ -73,11 +73,19 @@ def test_classes_may_be_audioset_names(run: Run, audio: Path, tmp_path: Path) ->
         (["--device", "cuda:77"], "The device 'cuda:77' cannot be used here"),
         (["--device", "toaster"], "The device 'toaster' cannot be used here"),
         (["--checkpoint", "missing.pth"], r"Cannot read 'missing\.pth'"),
+        (["--checkpoint", "panns-cnn14-decisionlevelmax"], "run `rl-postproc download panns-cnn14-decisionlevelmax`"),
+        (
+            ["--checkpoint", "panns-cnn14-decisionlevelmx"],
+            "did you mean the catalogue's 'panns-cnn14-decisionlevelmax'",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_told_and_nothing_is_written(
-    run: Run, audio: Path, tmp_path: Path, options: list[str], message: str
+    run: Run, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
 ) -> None:
+    pytest.importorskip("torchlibrosa")
+    monkeypatch.setenv("RL_POSTPROC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RL_POSTPROC_DATA", raising=False)
     (tmp_path / "c.pth").write_bytes(b"")
     result = run("scores", "panns", audio, "--checkpoint", "c.pth", "--out", "data", *options)
     assert_one_sentence(result, message)
