@@ -44,20 +44,25 @@ _FACE = {
     "Stack": "rl_postproc.pipeline.stack",
     "TuningTask": "rl_postproc.task",
     "UserError": "rl_postproc.utils.errors",
+    "benchmark": "rl_postproc.agents.compare",
     "data_report": "rl_postproc.data.report",
     "evaluate": "rl_postproc.metrics.certify",
+    "read_events": "rl_postproc.formats",
     "read_scores": "rl_postproc.formats",
     "simulate": "rl_postproc.simulation.data_set",
     "tune": "rl_postproc.agents.tune",
+    "write_events": "rl_postproc.formats",
+    "write_scores": "rl_postproc.formats",
 }
 """Where each public name lives."""
 
 if TYPE_CHECKING:
+    from rl_postproc.agents.compare import benchmark
     from rl_postproc.agents.tune import tune
     from rl_postproc.data.events import Events
     from rl_postproc.data.report import data_report
     from rl_postproc.data.scores import ScoreSet
-    from rl_postproc.formats import read_scores
+    from rl_postproc.formats import read_events, read_scores, write_events, write_scores
     from rl_postproc.metrics.certify import evaluate
     from rl_postproc.pipeline.postprocessor import PostProcessor
     from rl_postproc.pipeline.stack import Stack
@@ -74,11 +79,15 @@ __all__ = [
     "Stack",
     "TuningTask",
     "UserError",
+    "benchmark",
     "data_report",
     "evaluate",
+    "read_events",
     "read_scores",
     "simulate",
     "tune",
+    "write_events",
+    "write_scores",
 ]
 
 

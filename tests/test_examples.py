@@ -62,6 +62,16 @@ def test_the_code_of_the_guide_runs(heading, code, tmp_path):
     run(["-c", "import torch\ntorch.set_num_threads(1)\n" + code], tmp_path)
 
 
+def test_the_tutorial_runs_from_its_first_block_to_its_last(tmp_path):
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"(?s)```python\n(.*?)```", text))
+    printed = run(["-c", "import torch\ntorch.set_num_threads(1)\n" + code], tmp_path)
+    held_out = {name: float(f1) for name, f1 in re.findall(r"(\w+) +held out ([\d.]+)", printed)}
+    assert held_out["event_value"] > held_out["default"]
+    assert (tmp_path / "clip.png").stat().st_size > 10_000
+    assert len(list((tmp_path / "labels").glob("*.txt"))) == 20
+
+
 def test_the_guide_has_code_for_every_adapter():
     shown = {name for _, code in blocks() for name in re.findall(r"rl_postproc\.envs\.adapters\.(\w+)", code)}
     adapters = {p.stem for p in (ROOT / "envs" / "adapters").glob("*.py")} - {"__init__"}

@@ -15,6 +15,8 @@ from rl_postproc.utils.errors import DataWarning, UserError
 from .apply import apply
 from .benchmark import benchmark, demo
 from .catalogue import datasets, download
+from .check import check
+from .convert import convert
 from .evaluate import evaluate
 from .listing import list_names
 from .make import make
@@ -43,7 +45,7 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-for command in (demo, benchmark, train, apply, evaluate, simulate, make, datasets, download):
+for command in (demo, check, benchmark, train, apply, evaluate, convert, simulate, make, datasets, download):
     app.command()(command)
 app.command("list")(list_names)
 app.add_typer(scores, name="scores")

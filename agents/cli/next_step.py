@@ -1,4 +1,4 @@
-"""The command that comes after `train`, as it can be typed in the working folder."""
+"""The commands that come next, as they can be typed in the working folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rl_postproc.config import TaskConfig
+    from rl_postproc.config import DataConfig, TaskConfig
 
 
 def apply_command(run: Path, config: TaskConfig) -> str:
@@ -28,6 +28,40 @@ def apply_command(run: Path, config: TaskConfig) -> str:
     words = ["rl-postproc", "apply", str(run), _shown(files["scores"])]
     if "durations" in files:
         words += ["--durations", _shown(files["durations"])]
+    words += reading_options(data)
+    for plugin in config.plugins:
+        words += ["--plugin", plugin]
+    return shlex.join([*words, "--out", "events.tsv"])
+
+
+def tune_command(scores: Path, references: Path | None, durations: Path | None, data: DataConfig, metric: str) -> str:
+    """Returns the command that tunes a post-processor for scores.
+
+    Args:
+        scores: where they lie.
+        references: their references, None where the scores bring them along.
+        durations: their durations, if any.
+        data: how the scores are read.
+        metric: what is counted.
+    """
+    words = ["rl-postproc", "train", "--scores", _shown(scores)]
+    words += [] if references is None else ["--references", _shown(references)]
+    words += [] if durations is None else ["--durations", _shown(durations)]
+    words += reading_options(data)
+    agent = ["--agent", "event_value"] if metric == "event_based" else ["--agent", "sgl_thresh", "--metric", metric]
+    return shlex.join([*words, *agent, "--out", "runs/tuned"])
+
+
+def universal_command(scores: Path, durations: Path | None, data: DataConfig) -> str:
+    """Returns the command that makes events of scores without any references."""
+    words = ["rl-postproc", "apply", "universal", _shown(scores)]
+    words += [] if durations is None else ["--durations", _shown(durations)]
+    return shlex.join([*words, *reading_options(data), "--out", "events.tsv"])
+
+
+def reading_options(data: DataConfig) -> list[str]:
+    """Returns the options of a command line that say how scores are read."""
+    words = []
     format = {"format": data.format} if isinstance(data.format, str) else dict(data.format)
     name = format.pop("format", "auto")
     words += [] if name == "auto" else ["--format", str(name)]
@@ -35,10 +69,7 @@ def apply_command(run: Path, config: TaskConfig) -> str:
         words += ["--format-option", f"{key}={_yaml(value)}"]
     words += [] if data.hop is None else ["--hop", repr(data.hop)]
     words += [] if data.classes is None else ["--classes", _row(data.classes)]
-    words += ["--subset"] if data.subset else []
-    for plugin in config.plugins:
-        words += ["--plugin", plugin]
-    return shlex.join([*words, "--out", "events.tsv"])
+    return [*words, *(["--subset"] if data.subset else [])]
 
 
 def _shown(path: Path) -> str:

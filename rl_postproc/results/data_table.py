@@ -35,7 +35,8 @@ def _references(report: DataReport) -> str:
     counts = report.references or {}
     found = {name: n for name, n in counts.items() if n}
     none = [name for name, n in counts.items() if not n]
-    said = f"{sum(counts.values())} events, none in {report.n_silent} of {report.n_clips} clips"
+    said = f"{sum(counts.values())} events"
+    said += f", none in {report.n_silent} of {report.n_clips} clips" if report.n_silent else ""
     if len(found) > 1:
         fewest, most = min(found, key=lambda name: found[name]), max(found, key=lambda name: found[name])
         said += f"; '{fewest}' {found[fewest]} to '{most}' {found[most]}"
