@@ -121,3 +121,10 @@ def test_target_classes_are_made_of_audioset_classes(
     assert found.classes == ("Pets", "Voice", "Music") and found.clip_ids == ("a",)
     np.testing.assert_allclose(found.scores[0, :, :16].numpy(), mixed, rtol=0, atol=1e-5)
     assert found.durations.tolist() == [5.23] and found.n_frames.tolist() == [17] and found.hop == 0.32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_gpu_gives_what_the_cpu_gives(checkpoints: dict[str, Path], recording: tuple[Path, np.ndarray]) -> None:
+    path, _ = recording
+    gpu, cpu = (scored(Panns(checkpoints["att"], device=device), path)["a"].scores for device in ("cuda", "cpu"))
+    np.testing.assert_allclose(gpu, cpu, rtol=0, atol=1e-4)
