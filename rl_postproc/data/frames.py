@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,3 +89,18 @@ def check_hop(hop: float) -> float:
 def even_edges(hop: float, n_frames: int) -> torch.Tensor:
     """Returns the edges of evenly spaced frames in seconds, float64 ``[frame + 1]``, rounded as event times are."""
     return torch.from_numpy(np.round(np.arange(n_frames + 1) * check_hop(hop), DECIMALS))
+
+
+def common_edges(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns edges shared by all clips ``[1, frame + 1]``, or one row a clip where they disagree.
+
+    A row is continued beyond its clip's end in steps of the clip's median frame, so that it increases throughout.
+    """
+    longest = max(rows, key=len)
+    if all(np.array_equal(row, longest[: len(row)]) for row in rows):
+        return longest[None]
+    filled = np.empty((len(rows), len(longest)))
+    for i, row in enumerate(rows):
+        steps = np.arange(1, len(longest) - len(row) + 1)
+        filled[i] = np.append(row, row[-1] + np.median(np.diff(row)) * steps)
+    return filled

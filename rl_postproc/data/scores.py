@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +17,9 @@ from rl_postproc.data.probabilities import checked_scores
 from rl_postproc.data.reference_checks import reference_problems
 from rl_postproc.data.score_checks import scores_cut
 from rl_postproc.utils.errors import UserError, heard_warnings, warn
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -152,10 +155,51 @@ class ScoreSet:
         clip_ids, edges = tuple(arrays), even_edges(hop, stacked.shape[2])
         events, seconds = events_of(references, clip_ids, tuple(classes)), seconds_of(durations, clip_ids)
         score_set = cls.build(stacked, edges, clip_ids, classes, n_frames, seconds, events)
-        problems = reference_problems(score_set)
-        for sentence in problems:
+        for sentence in (problems := reference_problems(score_set)):
             warn(sentence)
         return score_set.with_origin(notes=(*score_set.origin.notes, *problems))
+
+    @classmethod
+    def from_sed_scores_eval(
+        cls,
+        tables: Mapping[str, pandas.DataFrame],
+        *,
+        references: Events | Iterable[Row] | Mapping[str, Iterable[Sequence[Any]]] | None = None,
+        durations: Mapping[str, float] | None = None,
+    ) -> ScoreSet:
+        """Builds the set from what the functions of sed_scores_eval take.
+
+        Args:
+            tables: DataFrames by clip id, one row a frame: the columns onset, offset, and one for each class.
+            references: events, rows ``(clip_id, onset, offset, label)``, or sed_scores_eval's ground truth: by clip id the
+                events ``(onset, offset, label)``; clips without any have none.
+            durations: length of every clip in seconds; a clip ends with its last frame when None.
+
+        Warns:
+            DataWarning: references or durations look wrong, see `rl_postproc.data.reference_checks`.
+
+        Raises:
+            UserError: a table, class, clip, time or probability does not fit.
+        """
+        from rl_postproc.data.score_tables import parts_of_tables, rows_of_truth
+
+        parts = parts_of_tables(tables)
+        rows = rows_of_truth(references) if isinstance(references, Mapping) else references
+        events, seconds = events_of(rows, parts.clip_ids, parts.classes), seconds_of(durations, parts.clip_ids)
+        score_set = cls.build(*parts, seconds, events)
+        for sentence in (problems := reference_problems(score_set)):
+            warn(sentence)
+        return score_set.with_origin(notes=(*score_set.origin.notes, *problems))
+
+    def to_sed_scores_eval(self) -> dict[str, pandas.DataFrame]:
+        """Returns the scores as the functions of sed_scores_eval take them; it names clips without audio extension.
+
+        Raises:
+            UserError: pandas is not installed, or two clips differ in their audio extensions alone.
+        """
+        from rl_postproc.data.score_tables import tables_of
+
+        return tables_of(self.scores, self.edges, self.clip_ids, self.classes, self.n_frames)
 
     @property
     def n_clips(self) -> int:

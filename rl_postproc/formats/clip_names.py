@@ -8,17 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from rl_postproc.utils.audio_names import AUDIO_SUFFIXES, without_audio_suffix
 from rl_postproc.utils.errors import UserError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aif", ".aiff")
-
-
-def without_audio_suffix(name: str) -> str:
-    """Returns the name without a known audio extension, and any other name as it is."""
-    for suffix in AUDIO_SUFFIXES:
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)]
-    return name
+__all__ = ["AUDIO_SUFFIXES", "folders_remedy", "match_names", "without_audio_suffix"]
 
 
 def match_names(names: Iterable[str], listed: Collection[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from rl_postproc.data.frames import DECIMALS, check_hop, even_edges
+from rl_postproc.data.frames import DECIMALS, check_hop, common_edges, even_edges
 from rl_postproc.formats.archives import ARRAY_SUFFIXES, Stored, open_arrays
 from rl_postproc.formats.text import read_text
 from rl_postproc.utils.errors import UserError, warn
@@ -165,21 +165,6 @@ def warn_of_centres(place: str | Path, edges: np.ndarray) -> None:
     """Says which frames were made of centres."""
     warn(f"'{place}' tells the centres of frames, which are taken to reach midway to their neighbours, the first from "
          f"{edges[0]:g} s to {edges[1]:g} s; give edges if that is wrong.")  # fmt: skip
-
-
-def common_edges(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns edges shared by all clips ``[1, frame + 1]``, or one row a clip where they disagree.
-
-    A row is continued beyond its clip's end in steps of the clip's median frame, so that it increases throughout.
-    """
-    longest = max(rows, key=len)
-    if all(np.array_equal(row, longest[: len(row)]) for row in rows):
-        return longest[None]
-    filled = np.empty((len(rows), len(longest)))
-    for i, row in enumerate(rows):
-        steps = np.arange(1, len(longest) - len(row) + 1)
-        filled[i] = np.append(row, row[-1] + np.median(np.diff(row)) * steps)
-    return filled
 
 
 def _of_array(kind: Kind, name: str, path: Path, arrays: Mapping[str, Stored]) -> FrameTimes:

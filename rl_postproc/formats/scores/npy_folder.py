@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from rl_postproc.data.frames import common_edges
 from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.archives import Stored, open_arrays
@@ -22,7 +23,7 @@ from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clips import assemble_files
 from rl_postproc.formats.folder import clip_files, list_files, read_classes, refuse_other_files, require_room
 from rl_postproc.formats.scores.array_names import CLASSES, FRAME_SCORES, matrices, texts
-from rl_postproc.formats.scores.frame_times import FrameTimes, TimeSource, common_edges, edges_of
+from rl_postproc.formats.scores.frame_times import FrameTimes, TimeSource, edges_of
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from rl_postproc.data.frames import common_edges
 from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
@@ -21,7 +22,6 @@ from rl_postproc.formats.folder import (
     refuse_other_files,
     require_room,
 )
-from rl_postproc.formats.scores.frame_times import common_edges
 from rl_postproc.formats.text import read_text
 from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.files import write_text
