@@ -12,6 +12,7 @@ from rl_postproc.utils.errors import UserError, warn
 if TYPE_CHECKING:
     from rl_postproc.data.scores import ScoreSet
     from rl_postproc.metrics.base import Metric
+    from rl_postproc.pipeline.apply_files import ScoreFiles
 
     from ..benchmark.config import BenchmarkConfig
 
@@ -70,6 +71,23 @@ class DataOptions:
 
         data = {"data": self.section()}
         return build(TaskConfig, data, COMMAND_LINE, options=given_options(data)).load_data()
+
+    def score_files(self) -> ScoreFiles:
+        """Returns the scores as files that are yet to be read.
+
+        Raises:
+            UserError: an option makes no sense.
+        """
+        from rl_postproc import catalogue
+        from rl_postproc.config import TaskConfig
+        from rl_postproc.pipeline.apply_files import ScoreFiles
+        from rl_postproc.utils.checked import build
+
+        section = {"data": self.section()}
+        data = build(TaskConfig, section, COMMAND_LINE, options=given_options(section)).data
+        assert data is not None and data.scores is not None
+        given = data.model_dump(exclude={"simulated", "scores", "root"})
+        return ScoreFiles(*catalogue.complete(data.scores, given))
 
 
 def full_path(path: Path) -> str:

@@ -49,6 +49,10 @@ class EventSetPolicy(ChoosesEvents):
         """Takes what gives events their values, the classes that stay silent, bool ``[class]``, and λ ``[class]``."""
         self.judge, self.silent, self.lam = judge, silent, lam
 
+    def gives_confidence(self, stack: Stack) -> bool:
+        """See `Policy.gives_confidence`: where λ is known so is an event's probability to be right."""
+        return self.lam is not None
+
     def apply(self, scores: ScoreSet, stack: Stack) -> Events:
         """Returns the chosen events, a bounded number of frames at a time."""
         columns, n_clips = [], 0

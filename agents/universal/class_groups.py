@@ -49,6 +49,10 @@ class ClassGroups(ChoosesEvents):
         """Takes the classes of each group, and its policy."""
         self.groups, self.policies = groups, policies
 
+    def gives_confidence(self, stack: Stack) -> bool:
+        """See `Policy.gives_confidence`."""
+        return all(policy.gives_confidence(stack) for policy in self.policies)
+
     def apply(self, scores: ScoreSet, stack: Stack) -> Events:
         """Returns the events of all groups."""
         columns = []

@@ -101,6 +101,10 @@ class UniversalPolicy(ChoosesEvents):
         self.wish = wish or Wish()
         self.clips = names_digest(()) if clips is None else clips
 
+    def gives_confidence(self, stack: Stack) -> bool:
+        """See `Policy.gives_confidence`: an event's probability to be right."""
+        return True
+
     def knows(self, clip_ids: Sequence[str]) -> bool:
         """Returns whether it has learned from references of clips of these names."""
         return bool(torch.isin(names_digest(clip_ids), self.clips).any())

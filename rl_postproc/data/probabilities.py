@@ -43,9 +43,14 @@ def checked_scores(
         finite = scores[scores.isfinite()]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
         raise UserError(f"C{first} is not a probability in [0, 1]; {remedy(float(scores[c, k, t]), low, high)}.")
-    warn(f"{int(outside.sum())} scores lie up to {SLACK:g} outside [0, 1], as by rounding, and are clipped to it "
-         f"(the first: c{first}); clip them where they are made if that is right, and look there if not.")  # fmt: skip
+    warn(scores_clipped(int(outside.sum()), f"c{first}"))
     return scores.clamp(0, 1)
+
+
+def scores_clipped(number: int, first: str) -> str:
+    """Says that so many scores are clipped, and what the first of them is."""
+    return (f"{number} scores lie up to {SLACK:g} outside [0, 1], as by rounding, and are clipped to it "
+            f"(the first: {first}); clip them where they are made if that is right, and look there if not.")  # fmt: skip
 
 
 def remedy(score: float, low: float, high: float) -> str:

@@ -5,6 +5,7 @@ Nothing is changed: references count as they stand, as in sed_eval.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -106,15 +107,27 @@ def score_problems(score_set: ScoreSet) -> list[str]:
     """
     edges = score_set.edges.expand(score_set.n_clips, -1)
     ends = edges.gather(1, score_set.n_frames[:, None])[:, 0]
-    short = (score_set.durations - ends > max(ROUNDING, 2 * score_set.hop)).nonzero()[:, 0]
-    if 2 * len(short) <= score_set.n_clips:
+    return late_clips(score_set.clip_ids, score_set.durations, ends, score_set.hop)
+
+
+def late_clips(clip_ids: Sequence[str], durations: torch.Tensor, ends: torch.Tensor, hop: float) -> list[str]:
+    """Returns a sentence if most clips last longer than their scores by more than rounding.
+
+    Args:
+        clip_ids: names of the clips.
+        durations: their lengths in seconds, float64 ``[clip]``.
+        ends: ends of their last frames, likewise.
+        hop: frame length in seconds.
+    """
+    short = (durations - ends > max(ROUNDING, 2 * hop)).nonzero()[:, 0]
+    if 2 * len(short) <= len(clip_ids):
         return []
     first = int(short[0])
-    length, end = float(score_set.durations[first]), float(ends[first])
+    length, end = float(durations[first]), float(ends[first])
     unit = "; the durations look like milliseconds, so divide them by 1000" if 500 * end < length < 2000 * end else (
         "; nothing is detected after that: check the durations and the hop")  # fmt: skip
-    return [f"{len(short)} of {score_set.n_clips} clips last longer than their scores (the first: "
-            f"'{score_set.clip_ids[first]}' of {length:g} s, whose scores end at {end:g} s){unit}."]  # fmt: skip
+    return [f"{len(short)} of {len(clip_ids)} clips last longer than their scores (the first: "
+            f"'{clip_ids[first]}' of {length:g} s, whose scores end at {end:g} s){unit}."]  # fmt: skip
 
 
 def _of(count: int, events: Events) -> str:

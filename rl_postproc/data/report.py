@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+
+from rl_postproc.data.checked_pieces import ClipFacts
+from rl_postproc.data.clip_source import ScoreSource
 from rl_postproc.data.origin import Origin
-from rl_postproc.data.reference_checks import reference_problems
-from rl_postproc.data.score_checks import class_problems
+from rl_postproc.data.probabilities import scores_clipped
+from rl_postproc.data.reference_checks import late_clips, reference_problems
+from rl_postproc.data.score_checks import class_problems, flat_classes, frames_cut
 from rl_postproc.data.scores import ScoreSet
 
 
@@ -81,6 +88,39 @@ def data_report(scores: ScoreSet) -> DataReport:
         references,
         n_silent,
         tuple(dict.fromkeys([*scores.origin.notes, *data_problems(scores)])),
+    )
+
+
+def streamed_report(source: ScoreSource, facts: Sequence[ClipFacts]) -> DataReport:
+    """Returns what a set of clips holds that was read in pieces, and what looks wrong in it.
+
+    Args:
+        source: where the clips come from.
+        facts: of each clip, once it is read.
+    """
+    names = [own.clip_id for own in facts]
+    durations, ends = (torch.tensor([getattr(own, name) for own in facts], dtype=torch.float64)
+                       for name in ("duration", "end"))  # fmt: skip
+    lost, given = (torch.tensor([getattr(own, name) for own in facts]) for name in ("n_lost", "n_given"))
+    lowest, highest = (torch.from_numpy(np.stack(rows)) for rows in
+                       ([own.lowest for own in facts], [own.highest for own in facts]))  # fmt: skip
+    notes = [frames_cut(lost, given, names, durations)]
+    if clipped := sum(own.n_clipped for own in facts):
+        clip, (label, frame, score) = next((own.clip_id, own.first_clipped) for own in facts if own.first_clipped)
+        notes.append(scores_clipped(clipped, f"clip '{clip}', class '{label}', frame {frame}: the score {score}"))
+    notes += late_clips(names, durations, ends, source.hop)
+    notes += flat_classes(lowest.amin(0), highest.amax(0), source.classes)
+    n_frames = [own.n_frames for own in facts]
+    return DataReport(
+        len(facts),
+        source.classes,
+        source.hop,
+        (min(n_frames), max(n_frames)),
+        (float(durations.min()), float(durations.max())),
+        Origin(source.format, source.hop_known, source.lengths_known),
+        None,
+        0,
+        tuple(note for note in notes if note),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,16 +30,21 @@ def class_problems(score_set: ScoreSet) -> list[str]:
     most = torch.where(valid, some.scores, 0.0).amax((0, 2))
     least = torch.where(valid, some.scores, 1.0).amin((0, 2))
     flat = most == least
-    problems = []
-    if bool(flat.any()):
-        first = int(flat.nonzero()[0])
-        problems.append(f"{_classes(flat, some.classes)} one score throughout (the first: {float(most[first]):g}), which no "
-                        "post-processing can improve; check the detector's output.")  # fmt: skip
+    problems = flat_classes(least, most, some.classes)
     blind = _no_higher_inside(some) & ~flat
     if bool(blind.any()):
         problems.append(f"{_classes(blind, some.classes)} scores that are no higher inside the references than elsewhere; "
                         "check the order of the classes, the clips' names and the hop.")  # fmt: skip
     return problems
+
+
+def flat_classes(least: torch.Tensor, most: torch.Tensor, classes: tuple[str, ...]) -> list[str]:
+    """Says which classes have one score throughout, from their lowest and highest score, ``[class]`` each."""
+    flat = most == least
+    if not bool(flat.any()):
+        return []
+    return [f"{_classes(flat, classes)} one score throughout (the first: {float(most[flat][0]):g}), which no "
+            "post-processing can improve; check the detector's output."]  # fmt: skip
 
 
 def _no_higher_inside(score_set: ScoreSet) -> torch.Tensor:
@@ -88,11 +94,23 @@ def scores_cut(
     start = int(kept[clips].min())
     frame = torch.arange(start, scores.shape[2])
     cut = (scores[..., start:][clips] != 0).any(1) & (frame >= kept[clips, None]) & (frame < given[clips, None])
-    lost = cut.sum(1)
-    clips, lost = clips[lost > 0], lost[lost > 0]
+    lost = torch.zeros_like(given).index_copy(0, clips, cut.sum(1))
+    return frames_cut(lost, given, clip_ids, durations)
+
+
+def frames_cut(lost: torch.Tensor, given: torch.Tensor, clip_ids: Sequence[str], durations: torch.Tensor) -> str:
+    """Says how many frames with scores are cut, or nothing where none are.
+
+    Args:
+        lost: frames of each clip that are cut, int64 ``[clip]``.
+        given: frames of each clip, int64 ``[clip]``.
+        clip_ids: one name a clip.
+        durations: clip lengths in seconds, float64 ``[clip]``.
+    """
+    clips = (lost > 0).nonzero()[:, 0]
     if not len(clips):
         return ""
     first = int(clips[0])
     return (f"{int(lost.sum())} frames of {len(clips)} of {len(clip_ids)} clips begin after their clip's end and are cut "
-            f"(the first: {int(lost[0])} of {int(given[first])} frames of '{clip_ids[first]}', which ends at "
+            f"(the first: {int(lost[first])} of {int(given[first])} frames of '{clip_ids[first]}', which ends at "
             f"{float(durations[first]):g} s); check durations and hop if these should count.")  # fmt: skip

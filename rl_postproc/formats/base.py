@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from pydantic import PrivateAttr
 
+from rl_postproc.data.clip_source import ScoreSource
 from rl_postproc.data.origin import FILES
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.utils.errors import UserError
@@ -92,6 +93,18 @@ class Format(Registered, ABC):
         Raises:
             UserError: a file cannot be used, or what is given does not fit it.
         """
+
+    def stream(self, path: Path, given: Given) -> ScoreSource | None:
+        """Returns the same scores as a source of clips that are read in pieces, None where they are read as a whole alone.
+
+        Args:
+            path: file or folder of the scores.
+            given: what the caller tells beside it; there are no references.
+
+        Raises:
+            UserError: what is looked at beforehand cannot be used.
+        """
+        return None
 
     def write(self, scores: ScoreSet, path: Path) -> None:
         """Writes the scores, so that reading them again gives what this format can hold; each file whole or not at all.

@@ -165,7 +165,26 @@ def assemble_files(
     scores = np.zeros((len(arrays), len(classes), int(n_frames.max())), dtype=np.float32)
     for clip, array in enumerate(arrays):
         scores[clip, :, : len(array)] = array.T
-    names = [file.name[: -len(file.suffix)] for file in files]
+    names = _stems(files)
     references, durations = load_references(given.references), load_durations(given.durations)
     tensors = torch.from_numpy(scores), torch.from_numpy(edges), n_frames
     return assemble(folder, names, *tensors, classes, references, durations, given.subset)
+
+
+def named_clips(folder: Path, files: Sequence[Path], given: Given) -> list[tuple[str, float | None]]:
+    """Returns name and length in seconds of the clips of a folder of one file a clip, as `assemble_files` has them.
+
+    Lengths are None without durations.
+
+    Raises:
+        UserError: the durations list other clips.
+    """
+    names, durations = _stems(files), load_durations(given.durations)
+    if durations is None:
+        return [(name, None) for name in names]
+    listed = align(names, f"the scores '{folder}'", durations, given.subset)
+    return [(name, durations.seconds[name]) for name in listed]
+
+
+def _stems(files: Sequence[Path]) -> list[str]:
+    return [file.name[: -len(file.suffix)] for file in files]

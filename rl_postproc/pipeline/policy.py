@@ -27,6 +27,10 @@ class Policy(ABC):
     frame_bound: bool = False
     """Whether it takes frames as they come, and so judges scores of the frame length alone that it has learned from."""
 
+    def gives_confidence(self, stack: Stack) -> bool:
+        """Returns whether the events of `apply` say how sure they are; those that decisions alone make do not."""
+        return stack.gives_confidence
+
     @abstractmethod
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
         """Returns parameter values, float32 ``[clip, class, parameter]`` or ``[class, parameter]``."""
@@ -47,6 +51,10 @@ class Policy(ABC):
 
 class ChoosesEvents(Policy):
     """A policy that chooses events in place of parameter values."""
+
+    def gives_confidence(self, stack: Stack) -> bool:
+        """See `Policy.gives_confidence`; whoever judges how sure events are says so."""
+        return False
 
     def choose(self, scores: ScoreSet, stack: Stack) -> torch.Tensor:
         """Refuses: events that come of several candidates have no parameter values.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -162,12 +163,19 @@ def with_classes(scores: ScoreSet, classes: tuple[str, ...] | None) -> ScoreSet:
     Raises:
         UserError: a class is missing from the scores, or is scored but unknown to the post-processor.
     """
-    if classes is None or scores.classes == classes:
-        return scores
-    missing = [name for name in classes if name not in scores.classes]
-    unknown = [name for name in scores.classes if name not in classes]
+    require_classes(scores.classes, classes)
+    return scores if classes is None or scores.classes == classes else scores.of_classes(classes)
+
+
+def require_classes(scored: Sequence[str], classes: Sequence[str] | None) -> None:
+    """Insists that exactly these classes are scored, in whatever order; None is any.
+
+    Raises:
+        UserError: a class is missing, or is scored but unknown to the post-processor.
+    """
+    missing = [name for name in classes or () if name not in scored]
+    unknown = [name for name in scored if classes is not None and name not in classes]
     if missing or unknown:
         which = f"lack the class '{missing[0]}'" if missing else f"have the class '{unknown[0]}', unknown to it"
-        raise UserError(f"The post-processor was tuned for {len(classes)} classes, and these scores {which}; "
+        raise UserError(f"The post-processor was tuned for {len(classes or ())} classes, and these scores {which}; "
                         "apply it to scores of the same classes.")  # fmt: skip
-    return scores.of_classes(classes)

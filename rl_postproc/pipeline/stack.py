@@ -148,6 +148,13 @@ class Stack:
         return all(stage.on_frames for stage in self.stages if stage.gives == "events")
 
     @property
+    def gives_confidence(self) -> bool:
+        """Whether all events come of a stage that says how sure they are, as `boxes` does."""
+        if self.is_choice:
+            return all(branch.gives_confidence for branch in self.branches)
+        return any((stage.takes, stage.gives) == ("scores", "events") for stage in self.stages)
+
+    @property
     def ends_with_threshold(self) -> bool:
         """Whether all thresholds can be counted together, because nothing follows the stage that decides at levels."""
         return self.threshold is not None and self.stages[-1] is self.threshold

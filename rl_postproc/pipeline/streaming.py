@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rl_postproc.data.clip_source import Piece
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.stack import Stack
@@ -20,9 +21,6 @@ from rl_postproc.stages.chain import run_stages
 from rl_postproc.stages.event_tools import sorted_events
 from rl_postproc.stages.one_of import OneOf
 from rl_postproc.stages.pieces import FoundRuns, OpenRuns, Runs
-
-Piece = tuple[np.ndarray, np.ndarray]
-"""Successive frames of a clip: edges in seconds, float64 ``[frame + 1]``, and scores, float32 ``[frame, class]``."""
 
 
 def not_in_pieces(stack: Stack) -> str:

@@ -12,10 +12,11 @@ from cases import make_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rl_postproc.data.clip_source import Piece
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.stack import Stack
-from rl_postproc.pipeline.streaming import Piece, not_in_pieces, stream_events
+from rl_postproc.pipeline.streaming import not_in_pieces, stream_events
 from rl_postproc.stages.base import Kind, Stage
 
 SCORES: list[dict[str, Any]] = [

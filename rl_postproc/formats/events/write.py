@@ -38,10 +38,11 @@ def write_events(
             write_events(events, "events.rttm")
     """
     path = Path(path)
-    make_event_format(_by_suffix(path) if format is None else format, options).write(events, path)
+    make_event_format(format_of_suffix(path) if format is None else format, options).write(events, path)
 
 
-def _by_suffix(path: Path) -> str:
+def format_of_suffix(path: Path) -> str:
+    """Returns the name of the format whose files alone have the suffix of a path, ``table`` where there is none."""
     name = path.name.lower().removesuffix(".gz")
     for own, kind in EventFormat.types().items():
         if kind.suffixes and name.endswith(kind.suffixes):

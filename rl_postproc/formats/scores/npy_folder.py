@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from rl_postproc.data.clip_source import ScoreSource
 from rl_postproc.data.frames import common_edges
 from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
@@ -83,6 +84,17 @@ class NpyFolder(Format):
                 arrays.append(_load(file, *_scores(content, file, self.array), names, len(files)))
         return assemble_files(path, files, arrays, _edges(times, arrays), names or [], given)
 
+    def stream(self, path: Path, given: Given) -> ScoreSource | None:
+        """See `Format.stream`: arrays are mapped into memory; those in archives are not."""
+        from rl_postproc.formats.scores.npy_stream import stream_folder
+
+        files = list_files(path, SUFFIXES)
+        if any(file.suffix.lower() != ".npy" for file in files):
+            return None
+        names = read_classes(given.classes) or _own_names(path, {}, files[0])
+        times = TimeSource(given.hop, self.edges, self.centres, path / "edges.txt").of(files[0], {})
+        return stream_folder(path, given, files, names, times)
+
     def write(self, scores: ScoreSet, path: Path) -> None:
         """Writes one array a clip, the classes in ``classes.txt`` and the frame edges in ``edges.txt`` or the archives.
 
@@ -133,20 +145,44 @@ def _load(file: Path, stored: Stored, place: str, names: Sequence[str], n_files:
     if stored.kind == "f" and len(stored.shape or ()) == 2:
         require_room(file, n_files, len(names), max(stored.shape or ()))
     array = np.asarray(stored.read())
+    require_shape(place, array, names)
+    require_probabilities(place, array, names)
+    return array
+
+
+def require_shape(place: str, array: np.ndarray, names: Sequence[str]) -> None:
+    """Insists on numbers of frames by classes.
+
+    Raises:
+        UserError: the array holds something else.
+    """
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"'{place}' holds {array.dtype} values of shape {list(array.shape)}; "
                         "save floating-point probabilities [frame, class].")  # fmt: skip
     if array.shape[1] != len(names) or not len(array):
         raise UserError(f"'{place}' has the shape {list(array.shape)} where [frame, {len(names)}] is expected; "
                         "save [frame, class] and name every class.")  # fmt: skip
+
+
+def require_probabilities(place: str, array: np.ndarray, names: Sequence[str], first: int = 0) -> None:
+    """Insists on probabilities, but for rounding.
+
+    Args:
+        place: where they lie, for messages.
+        array: some of the frames, ``[frame, class]``.
+        names: the classes.
+        first: frame of the clip with which these begin.
+
+    Raises:
+        UserError: a score is none.
+    """
     wrong = ~((array >= -SLACK) & (array <= 1 + SLACK))
     if wrong.any():
         t, k = np.argwhere(wrong)[0]
         finite = array[np.isfinite(array)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        raise UserError(f"'{place}', row {t + 1}: the score {array[t, k]} of the class '{names[k]}' is not a "
+        raise UserError(f"'{place}', row {first + t + 1}: the score {array[t, k]} of the class '{names[k]}' is not a "
                         f"probability in [0, 1]; {remedy(float(array[t, k]), low, high)}.")  # fmt: skip
-    return array
 
 
 def _edges(times: Sequence[FrameTimes], arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from rl_postproc.data.clip_source import ScoreSource
 from rl_postproc.data.frames import common_edges
 from rl_postproc.data.probabilities import SLACK, remedy
 from rl_postproc.data.scores import ScoreSet
@@ -60,20 +61,23 @@ class SedScores(Format):
             UserError: a file has the wrong columns, a score outside [0, 1], or frames that do not follow one another; or
                 clips or classes differ from the references'.
         """
-        if given.hop is not None:
-            raise UserError(
-                f"The score files in '{path}' hold their own frame edges; leave out the hop of {given.hop} s."
-            )
+        refuse_hop(path, given)
         files = list_files(path, SUFFIXES)
         names, _ = _split(files[0])
         tables = []
         for file in files:
             tables.append(_read_table(file, names))
             require_room(file, len(files), len(names), len(tables[-1]))
-        kept = _keep(read_classes(given.classes), names, path)
+        kept = kept_columns(read_classes(given.classes), names, path)
         edges = common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
         return assemble_files(path, files, [table[:, 2:][:, kept] for table in tables], edges,
                               [names[i] for i in kept], given)  # fmt: skip
+
+    def stream(self, path: Path, given: Given) -> ScoreSource | None:
+        """See `Format.stream`."""
+        from rl_postproc.formats.scores.sed_scores_stream import stream_folder
+
+        return stream_folder(path, given)
 
     def write(self, scores: ScoreSet, path: Path) -> None:
         """Writes one score table a clip.
@@ -95,6 +99,16 @@ class SedScores(Format):
             write_text(file, "\n".join((header, *lines)) + "\n")
 
 
+def refuse_hop(path: Path, given: Given) -> None:
+    """Refuses a hop, which these files hold.
+
+    Raises:
+        UserError: there is one.
+    """
+    if given.hop is not None:
+        raise UserError(f"The score files in '{path}' hold their own frame edges; leave out the hop of {given.hop} s.")
+
+
 def _is_header(fields: Sequence[str]) -> bool:
     return [field.strip().lower() for field in fields[:2]] == ["onset", "offset"]
 
@@ -105,6 +119,11 @@ def _split(file: Path) -> tuple[list[str], list[str]]:
     if not text.strip():
         raise UserError(f"'{file}', row 1: the file is empty; export the scores again, or remove it.")
     header, *lines = text.split("\n")
+    return class_columns(file, header), lines
+
+
+def class_columns(file: Path, header: str) -> list[str]:
+    """Returns the class names in the header of a file."""
     fields = [field.strip() for field in header.split("\t")]
     if len(fields) < 3 or not _is_header(fields):
         raise UserError(f"'{file}', row 1: the header must be onset, offset and the classes, separated by tabs; "
@@ -113,22 +132,56 @@ def _split(file: Path) -> tuple[list[str], list[str]]:
     twice = next((name for name in names if names.count(name) > 1 or not name), None)
     if twice is not None:
         raise UserError(f"'{file}', row 1: the class '{twice}' stands in two columns or has no name; name each once.")
-    return names, lines
+    return names
 
 
 def _read_table(file: Path, names: list[str]) -> np.ndarray:
     """Reads one file, float64 ``[frame, onset + offset + class]``, with its classes in the order of ``names``."""
     own, lines = _split(file)
+    require_classes(file, own, names)
+    table = parse_lines(file, lines, own)
+    if own != names:
+        table = table[:, [0, 1, *(2 + own.index(name) for name in names)]]
+    return table
+
+
+def require_classes(file: Path, own: Sequence[str], names: Sequence[str]) -> None:
+    """Insists that a file has the classes of the first one, in whatever order.
+
+    Raises:
+        UserError: it has not.
+    """
     if set(own) != set(names):
         odd = min(set(own) ^ set(names))
         found = "is not in the first file" if odd in own else "of the first file is missing"
         raise UserError(f"'{file}', row 1: the class '{odd}' {found}; give all files the same classes.")
+
+
+def parse_lines(
+    file: Path, lines: list[str], classes: list[str], row: int = 2, before: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Returns the numbers of successive lines of a file, float64 ``[frame, onset + offset + class]``, once they are checked.
+
+    Args:
+        file: the file, for messages.
+        lines: the lines.
+        classes: of the columns, as they stand in the file.
+        row: number of the first line.
+        before: onset and offset of the frame before these; None where these are the first.
+
+    Raises:
+        UserError: a line does not hold a frame that follows the one before, or a score is no probability.
+    """
     table = _parse([line for line in lines if line.strip()])
-    if table is None or table.shape[1] != len(own) + 2 or not _is_sound(table):
-        raise _first_fault(file, lines, own)
-    if own != names:
-        table = table[:, [0, 1, *(2 + own.index(name) for name in names)]]
+    sound = table is not None and table.shape[1] == len(classes) + 2 and _is_sound(table)
+    if table is None or not sound or (before and not _follows(table[0, 0], *before)):
+        raise _first_fault(file, [line.rstrip("\n") for line in lines], classes, row, before)
     return table
+
+
+def _follows(onset: float, last_onset: float, last_offset: float) -> bool:
+    """Returns whether a frame may follow another."""
+    return onset > last_onset and abs(onset - last_offset) <= GAP
 
 
 def _parse(lines: list[str]) -> np.ndarray | None:
@@ -152,10 +205,11 @@ def _is_sound(table: np.ndarray) -> bool:
     )
 
 
-def _first_fault(file: Path, lines: list[str], classes: list[str]) -> UserError:
-    """Looks row by row for what is wrong in a file that did not pass as a whole."""
-    start, end = -1.0, None
-    for row, line in enumerate(lines, 2):
+def _first_fault(
+    file: Path, lines: list[str], classes: list[str], first: int, before: tuple[float, float] | None
+) -> UserError:
+    """Looks row by row for what is wrong in lines that did not pass as a whole."""
+    for row, line in enumerate(lines, first):
         if not line.strip():
             continue
         fields, place = line.split("\t"), f"'{file}', row {row}"
@@ -169,10 +223,10 @@ def _first_fault(file: Path, lines: list[str], classes: list[str]) -> UserError:
         if not (0 <= onset < offset < float("inf")):
             return UserError(f"{place}: the frame from {onset} to {offset} s is not a stretch of time from 0 on; "
                              "correct its onset and offset.")  # fmt: skip
-        if onset <= start or (end is not None and abs(onset - end) > GAP):
-            return UserError(f"{place}: the frame begins at {onset} s where the one before ends at {end} s; "
+        if before is not None and not _follows(onset, *before):
+            return UserError(f"{place}: the frame begins at {onset} s where the one before ends at {before[1]} s; "
                              "sort the frames and leave neither gaps nor overlaps.")  # fmt: skip
-        start, end = onset, offset
+        before = onset, offset
         for name, score in zip(classes, scores, strict=True):
             if not -SLACK <= score <= 1 + SLACK:
                 return UserError(f"{place}: the score {score} of the class '{name}' is not a probability in [0, 1]; "
@@ -190,7 +244,7 @@ def _range(lines: list[str], row: list[float]) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
-def _keep(wanted: list[str] | None, names: list[str], folder: Path) -> list[int]:
+def kept_columns(wanted: list[str] | None, names: list[str], folder: Path) -> list[int]:
     """Returns the columns of the wanted classes."""
     for name in wanted or ():
         if name not in names:

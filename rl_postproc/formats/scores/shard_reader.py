@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, Field, ValidationError
 
+from rl_postproc.data.clip_source import ClipSource, HopSurvey, Piece, ScoreSource
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.clips import ClipTable, align, load_references
@@ -113,15 +114,33 @@ class Shards:
             replace(first.origin, notes=tuple(note for part in parts for note in part.origin.notes)),
         )
 
-    def _read(self, i: int, clips: slice, n_frames: list[int] | None) -> ScoreSet:
+    def source(self) -> ScoreSource:
+        """Returns the clips as sources that are read in pieces."""
+        survey, clips, first = HopSurvey(), [], 0
+        for i, shard in enumerate(self._meta.shards):
+            _, edges = self._mapped(i, shard.clips, shard.n_frames)
+            for row in edges if i == 0 or len(edges) > 1 else ():
+                survey.add(row)
+            counts = shard.n_frames or [edges.shape[1] - 1] * shard.clips
+            for place, (name, n) in enumerate(zip(self.clip_ids[first : first + shard.clips], counts, strict=True)):
+                clips.append(ShardClip(name, self._durations[name], n, self, i, place))
+            first += shard.clips
+        return ScoreSource(self.classes, tuple(clips), survey.hop)
+
+    def _mapped(self, i: int, n_clips: int, n_frames: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
+        """Maps the scores of a shard into memory, and returns its edges, ``[1, frame + 1]`` or ``[clip, frame + 1]``."""
         scores = _map(self.folder / f"scores_{i:05d}.npy", 3)
         edges = self._meta.edges
         edge_table = np.array([edges]) if edges is not None else _map(self.folder / f"edges_{i:05d}.npy", 2)
-        expected = clips.stop - clips.start, len(self.classes), edge_table.shape[1] - 1
+        expected = n_clips, len(self.classes), edge_table.shape[1] - 1
         wrong_frames = n_frames is not None and (len(n_frames) != expected[0] or not 1 <= min(n_frames) <= expected[2])
         if scores.shape != expected or wrong_frames:
             raise UserError(f"'{self.folder / f'scores_{i:05d}.npy'}' has the shape {list(scores.shape)} where "
                             f"meta.json asks for {list(expected)}; write the shards again.")  # fmt: skip
+        return scores, edge_table
+
+    def _read(self, i: int, clips: slice, n_frames: list[int] | None) -> ScoreSet:
+        scores, edge_table = self._mapped(i, clips.stop - clips.start, n_frames)
         ids = self.clip_ids[clips]
         return ScoreSet.build(
             torch.from_numpy(scores),
@@ -132,6 +151,30 @@ class Shards:
             torch.tensor([self._durations[name] for name in ids], dtype=torch.float64),
             None if self._references is None else _of_clips(self._references, clips),
         )
+
+
+@dataclass(frozen=True)
+class ShardClip(ClipSource):
+    """A clip of a shard.
+
+    Attributes:
+        shards: all shards.
+        shard: number of the one that holds it.
+        place: where it stands there.
+    """
+
+    shards: Shards
+    shard: int
+    place: int
+
+    def pieces(self, n_frames: int) -> Iterator[Piece]:
+        """See `ClipSource.pieces`."""
+        own = self.shards._meta.shards[self.shard]
+        scores, edges = self.shards._mapped(self.shard, own.clips, own.n_frames)
+        row = edges[self.place if len(edges) > 1 else 0]
+        for start in range(0, self.n_frames, n_frames):
+            stop = min(start + n_frames, self.n_frames)
+            yield np.asarray(row[start : stop + 1]), np.asarray(scores[self.place, :, start:stop]).T
 
 
 def _of_clips(events: Events, clips: slice) -> Events:

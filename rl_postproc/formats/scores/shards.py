@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from rl_postproc.data.clip_source import ScoreSource
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.scores.shard_reader import Shards, read_shards
@@ -43,11 +44,18 @@ class ShardFolder(Format):
         Raises:
             UserError: a file is missing or cannot be used.
         """
+        return self._shards(path, given).join()
+
+    def stream(self, path: Path, given: Given) -> ScoreSource:
+        """See `Format.stream`: arrays are mapped into memory."""
+        return self._shards(path, given).source()
+
+    def _shards(self, path: Path, given: Given) -> Shards:
         shards = read_shards(path, references=given.references, subset=given.subset)
         for name in ("durations", "classes", "hop"):
             if getattr(given, name) is not None:
                 raise UserError(f"The shards in '{path}' hold their own {name}; leave out {name}.")
-        return shards.join()
+        return shards
 
     def write(self, scores: ScoreSet, path: Path) -> None:
         """Writes the set as shards, with its references and durations; see `write_shards`."""
