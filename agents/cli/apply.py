@@ -117,6 +117,15 @@ def loaded(run: Path, plugins: list[str] | None, wishes: dict[str, float | None]
     return processor
 
 
+def checked_goal(run: Path, out: Path, to: str | None) -> None:
+    """Checks, ahead of long work, what makes events of its scores and how they are written.
+
+    Raises:
+        UserError: there is no such post-processor or format.
+    """
+    _event_format(to, out, False, loaded(run, None, {}, 1))
+
+
 @contextmanager
 def _spooled(scores: list[Path], clip: str) -> Iterator[list[Path]]:
     """Yields the paths of the scores, with a folder of the table on the standard input in the place of ``-``.

@@ -32,6 +32,15 @@ Audio = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for scores/ and durations.tsv.")]
+Events = Annotated[
+    Path | None,
+    typer.Option(help="Go on to events: the file to write, or for some formats folder; - for standard output."),
+]
+To = Annotated[
+    str | None,
+    typer.Option(help="Format of the events, see `rl-postproc list`; else what the suffix of --events says."),
+]
+With = Annotated[str, typer.Option("--with", help="What makes the events: `universal`, or a run folder of `train`.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Replace the scores in --out, in place of going on from there.")]
 
 
@@ -63,6 +72,9 @@ def panns(
     ] = 32.0,
     device: Annotated[str, typer.Option(help="Torch device, such as cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores if not given.")] = None,
+    events: Events = None,
+    to: To = None,
+    run: With = "universal",
     fresh: Fresh = False,
 ) -> None:
     """Score audio with PANNs: probabilities of AudioSet's classes, or of your own made of them, every 0.32 s.
@@ -76,6 +88,8 @@ def panns(
 
     `Dog: {of: [Dog, Bark, Howl], by: noisy_or}`
 
+    With --events it goes on to events, as `apply` does: `--events labels --to audacity` writes label files to look at.
+
     Nothing in a checkpoint is run. What is finished is kept when the command is stopped, and the same command goes on.
     """
     if frames not in ("native", "interpolated"):
@@ -87,7 +101,7 @@ def panns(
         use_threads(threads)
     is_mapping = classes in SHIPPED or Path(classes or "").suffix.lower() in (".yaml", ".yml")
     targets = classes if is_mapping or classes is None else class_names(classes)
-    _score(lambda: Panns(checkpoint, targets, frames, batch_size, chunk, device), audio, out, fresh)
+    _score(lambda: Panns(checkpoint, targets, frames, batch_size, chunk, device), audio, out, fresh, (run, events, to))
 
 
 @scores.command("python")
@@ -107,6 +121,9 @@ def python(
     ] = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Samples a second to resample to; each file's own.")] = None,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where the function failed, if it does.")] = False,
+    events: Events = None,
+    to: To = None,
+    run: With = "universal",
     fresh: Fresh = False,
 ) -> None:
     """Score audio with a Python function of your own, around whatever detector you have.
@@ -120,7 +137,7 @@ def python(
 
     names = None if classes is None else class_names(classes)
     try:
-        _score(lambda: PythonDetector(function, names, rate), audio, out, fresh)
+        _score(lambda: PythonDetector(function, names, rate), audio, out, fresh, (run, events, to))
     except UserError as error:
         if traceback and error.__cause__ is not None:
             from traceback import format_exception
@@ -129,12 +146,32 @@ def python(
         raise
 
 
-def _score(detector: Callable[[], Detector], audio: Sequence[Path], out: Path, fresh: bool) -> None:
-    """Finds the recordings, scores them, and says what comes next."""
+def _score(
+    detector: Callable[[], Detector],
+    audio: Sequence[Path],
+    out: Path,
+    fresh: bool,
+    goal: tuple[str, Path | None, str | None],
+) -> None:
+    """Finds the recordings, scores them, and makes events of the scores or says how.
+
+    Args:
+        detector: loads it.
+        audio: recordings and folders of them.
+        out: folder for the scores.
+        fresh: whether scores there are replaced.
+        goal: what makes events, where they are written if they are asked for, and in which format.
+    """
     from rl_postproc.sources import find_recordings, score_folder
 
     from ..run_folder import run_folder
+    from .apply import apply, checked_goal
 
+    run, events, to = goal
+    if events is None and (to is not None or run != "universal"):
+        raise UserError("--to and --with say how events are made; say with --events where they are written.")
+    if events is not None:
+        checked_goal(Path(run), events, to)
     with progress() as show:
         show("reading headers", 0.0, {})
         recordings: list[Recording] = find_recordings(audio)
@@ -145,5 +182,10 @@ def _score(detector: Callable[[], Detector], audio: Sequence[Path], out: Path, f
             written = score_folder(loaded, recordings, out, fresh, show)
     kept = f" ({written.n_kept} were there)" if written.n_kept else ""
     n_classes, folder = len(loaded.classes), out / "scores"
-    console.say(f"Wrote scores of {len(recordings)} recordings{kept} and {n_classes} classes to {folder}. Next:")
+    said = f"Wrote scores of {len(recordings)} recordings{kept} and {n_classes} classes to {folder}."
+    if events is not None:
+        notes.say(said)
+        apply(Path(run), [folder], events, out / "durations.tsv", subset=True, to=to)
+        return
+    console.say(f"{said} Next:")
     console.say(f"rl-postproc apply universal {shlex.quote(str(folder))} --out events.tsv")

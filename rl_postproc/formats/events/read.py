@@ -8,7 +8,7 @@ from typing import Any
 
 from rl_postproc.formats.events.base import EventFormat, EventRow
 from rl_postproc.formats.text import held
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, suggest
 
 AUTO = "auto"
 """In the place of a format's name: the format that the contents look like."""
@@ -51,7 +51,11 @@ def make_event_format(format: str | Mapping[str, Any] | EventFormat, options: Ma
         if not options:
             return format
         format = format.model_dump()
-    return EventFormat.make({**({EventFormat.noun: format} if isinstance(format, str) else format), **options})
+    settings = {**({EventFormat.noun: format} if isinstance(format, str) else format), **options}
+    name, known = str(settings.get(EventFormat.noun)), EventFormat.types()
+    if name not in known:
+        raise UserError(f"There is no format of events '{name}'{suggest(name, list(known))}.")
+    return EventFormat.make(settings)
 
 
 def recognise_events(path: Path) -> str:

@@ -10,6 +10,8 @@ import torch
 from panns_cases import empty_weights, of_head, random_weights, sounds, write_sound
 from program import Run, assert_one_sentence
 
+from rl_postproc import Events
+from rl_postproc.formats import write_events
 from rl_postproc.sources import score_folder
 
 pytest.importorskip("soundfile")
@@ -51,6 +53,48 @@ def test_one_command_scores_with_panns_and_the_next_makes_events(run: Run, audio
     assert header[:4] == ["onset", "offset", "Alarm_bell_ringing", "Blender"]
     settings = json.loads((tmp_path / "data" / "scores" / ".settings.json").read_text())
     assert settings["model"] == "Cnn14_DecisionLevelAtt" and len(settings["checkpoint"]) == 64
+
+
+def test_one_command_goes_from_audio_to_labels(run: Run, audio: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torchlibrosa")
+    torch.save({"model": of_head(random_weights(), "max")}, tmp_path / "c.pth")
+    panns = ["scores", "panns", audio, "--checkpoint", "c.pth", "--classes", "desed", "--out", "data"]
+    code, out, err = run(*panns, "--events", "labels", "--to", "audacity")
+    assert code == 0, err
+    assert "events of 2 clips to labels" in out
+    two_steps = [
+        "apply",
+        "universal",
+        "data/scores",
+        "--durations",
+        "data/durations.tsv",
+        "--to",
+        "audacity",
+        "--out",
+        "again",
+    ]
+    assert run(*two_steps)[0] == 0
+    labels = {path.name: path.read_text() for path in Path("labels").iterdir()}
+    assert sorted(labels) == ["a.txt", "b.txt"]
+    assert labels == {path.name: path.read_text() for path in Path("again").iterdir()}
+    assert run("convert", "labels", "events.tsv", "--to", "table")[0] == 0 or not any(labels.values())
+
+
+def test_events_of_a_function_of_ones_own(run: Run, audio: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(DETECTOR)
+    mine = ["scores", "python", "mine.py:scores", audio, "--out", "data"]
+    stack = "--set", "stack=[{stage: threshold, threshold: 0.2}]"
+    assert run(*mine)[0] == 0
+    write_events(Events.from_rows([("a", 0.0, 1.0, "Loud")], ["a", "b"], ["Loud", "Quiet"]), "references.tsv")
+    given = ["--scores", "data/scores", "--references", "references.tsv", "--out", "tuned"]
+    assert run("train", "--agent", "default", *given, *stack)[0] == 0
+    code, _, err = run(*mine, "--events", "-", "--to", "rttm", "--with", "tuned")
+    assert code == 0, err
+    code, out, _ = run(*mine, "--events", "-", "--to", "rttm", "--with", "tuned")
+    assert out.startswith("SPEAKER a.wav 1 ") and " Loud " in out
+    assert_one_sentence(run(*mine, "--to", "rttm"), "say with --events where they are written")
+    assert_one_sentence(run(*mine, "--events", "e", "--with", "nowhere"), "nowhere")
+    assert_one_sentence(run(*mine, "--events", "e", "--to", "rtm"), "no format of events 'rtm'; did you mean 'rttm'")
 
 
 def test_classes_may_be_audioset_names(run: Run, audio: Path, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_several_clips_need_a_folder(tmp_path: Path) -> None:
 
 def test_unknown_formats_and_options_are_refused(tmp_path: Path) -> None:
     events = Events.from_rows([("a", 0, 1, "Dog")], ("a",), ("Dog",))
-    with pytest.raises(UserError, match="unknown event_format 'rtmm'; did you mean 'rttm'"):
+    with pytest.raises(UserError, match="no format of events 'rtmm'; did you mean 'rttm'"):
         write_events(events, tmp_path / "x", format="rtmm")
     with pytest.raises(UserError, match="sure"):
         read_events(tmp_path / "x", format={"event_format": "table", "sure": True})
