@@ -18,6 +18,7 @@ from .catalogue import datasets, download
 from .check import check
 from .convert import convert
 from .evaluate import evaluate
+from .export import export
 from .listing import list_names
 from .make import make
 from .output import console, notes
@@ -45,7 +46,7 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-for command in (demo, check, benchmark, train, apply, evaluate, convert, simulate, make, datasets, download):
+for command in (demo, check, benchmark, train, apply, export, evaluate, convert, simulate, make, datasets, download):
     app.command()(command)
 app.command("list")(list_names)
 app.add_typer(scores, name="scores")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+import yaml
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -24,10 +25,13 @@ from rl_postproc.pipeline.saved import Saved
 from rl_postproc.utils.checked import first_problem
 from rl_postproc.utils.errors import UnknownNameError, UserError
 from rl_postproc.utils.files import read_json, whole_file, write_json
+from rl_postproc.utils.plain_values import parse_yaml
 
 ARTEFACT, WEIGHTS = "postprocessor.json", "postprocessor.safetensors"
 FORMAT = "rl_postproc post-processor 2"
 OLDER = ("rl_postproc post-processor 1",)
+CONSTANTS_FORMAT = "rl_postproc constants 1"
+"""What the YAML of constants calls its format."""
 EDITABLE = "constant"
 """The kind of policy that people may change."""
 SEALED = ("about", "hop", "classes", "stack", "policy")
@@ -78,6 +82,16 @@ class SavedPostProcessor(Saved):
         return value
 
 
+class SavedConstants(Saved):
+    """The YAML of constants."""
+
+    format: str
+    hop: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
+    stack: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    units: dict[str, str] = Field(default_factory=dict)
+    classes: Annotated[dict[str, dict[str, float]], Field(min_length=1)]
+
+
 def write_artefact(folder: str | Path, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Path:
     """Writes the files.
 
@@ -122,6 +136,30 @@ def read_artefact(path: Path) -> SavedPostProcessor:
         saved = SavedPostProcessor.model_validate(found)
         saved._digest = _digest(found)
     return saved
+
+
+def read_constants(path: Path) -> SavedPostProcessor:
+    """Reads and checks the YAML of constants.
+
+    Raises:
+        UserError: it is missing, no YAML, or holds something else.
+    """
+    try:
+        found = parse_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"Cannot read '{path}': {error.strerror or error}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"'{path}' is not valid YAML: {getattr(error, 'problem', error)}.") from error
+    if not isinstance(found, dict) or found.get("format") != CONSTANTS_FORMAT:
+        raise UserError(f"'{path}' holds no constants of this version (expected format '{CONSTANTS_FORMAT}'); export them "
+                        "anew.")  # fmt: skip
+    try:
+        saved = SavedConstants.model_validate(found)
+    except ValidationError as error:
+        raise damaged(path, first_problem(error, SavedConstants)) from error
+    policy = SavedPolicy.model_validate({"kind": EDITABLE, "values": saved.classes})
+    return SavedPostProcessor(format=FORMAT, version=__version__, about={}, hop=saved.hop, classes=list(saved.classes),
+                              stack=saved.stack, policy=policy, sha256=None)  # fmt: skip
 
 
 def check_seal(path: Path, saved: SavedPostProcessor) -> None:

@@ -12,7 +12,15 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.pipeline.artefact import ARTEFACT, check_seal, checking, read_artefact, read_tensors, write_artefact
+from rl_postproc.pipeline.artefact import (
+    ARTEFACT,
+    check_seal,
+    checking,
+    read_artefact,
+    read_constants,
+    read_tensors,
+    write_artefact,
+)
 from rl_postproc.pipeline.other_hop import other_hop
 from rl_postproc.pipeline.policy import Constant, Policy, check_policy, restore_policy
 from rl_postproc.pipeline.saved import MadeFor, check_tensors
@@ -127,14 +135,14 @@ class PostProcessor:
 
     @classmethod
     def load(cls, path: str | Path) -> PostProcessor:
-        """Reads a post-processor from its folder or its JSON file, or one that comes with the package by its name.
+        """Reads a post-processor from its folder, its JSON file or the YAML of its constants, or a shipped one by its name.
 
         Raises:
             UserError: the files are missing, damaged, of another version or another run, or of an unknown kind.
         """
         path = shipped(Path(path))
         path = path / ARTEFACT if path.is_dir() else path
-        found = read_artefact(path)
+        found = read_constants(path) if path.suffix in (".yaml", ".yml") else read_artefact(path)
         kind, values = found.policy.kind, found.policy.values
         classes = None if found.classes is None else tuple(found.classes)
         with checking(path):

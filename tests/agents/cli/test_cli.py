@@ -172,7 +172,7 @@ def test_version_and_help(run: Run) -> None:
     code, out, _ = run("--version")
     assert code == 0
     assert __version__ in out
-    for name in ("demo", "benchmark", "train", "apply", "evaluate", "simulate", "list"):
+    for name in ("demo", "benchmark", "train", "apply", "export", "evaluate", "simulate", "list"):
         code, out, _ = run(name, "--help")
         assert code == 0
         assert "--" in out

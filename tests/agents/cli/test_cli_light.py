@@ -39,7 +39,7 @@ def test_importing_the_package_costs_next_to_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "benchmark", "train", "apply", "evaluate", "simulate", "list", "datasets", "download", "scores",
+    ["", "demo", "benchmark", "train", "apply", "export", "evaluate", "simulate", "list", "datasets", "download", "scores",
      "scores panns", "scores python"],
 )  # fmt: skip
 def test_help_loads_nothing_heavy(command: str, tmp_path: Path) -> None:
