@@ -17,6 +17,7 @@ from rl_postproc.formats.durations import read_durations
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.read import read_events
 from rl_postproc.formats.events.table import COLUMNS
+from rl_postproc.formats.folder import clip_of
 from rl_postproc.formats.references import collect_references
 from rl_postproc.utils.errors import UserError, quoted
 
@@ -165,7 +166,7 @@ def assemble_files(
     scores = np.zeros((len(arrays), len(classes), int(n_frames.max())), dtype=np.float32)
     for clip, array in enumerate(arrays):
         scores[clip, :, : len(array)] = array.T
-    names = _stems(files)
+    names = [clip_of(file) for file in files]
     references, durations = load_references(given.references), load_durations(given.durations)
     tensors = torch.from_numpy(scores), torch.from_numpy(edges), n_frames
     return assemble(folder, names, *tensors, classes, references, durations, given.subset)
@@ -179,12 +180,8 @@ def named_clips(folder: Path, files: Sequence[Path], given: Given) -> list[tuple
     Raises:
         UserError: the durations list other clips.
     """
-    names, durations = _stems(files), load_durations(given.durations)
+    names, durations = [clip_of(file) for file in files], load_durations(given.durations)
     if durations is None:
         return [(name, None) for name in names]
     listed = align(names, f"the scores '{folder}'", durations, given.subset)
     return [(name, durations.seconds[name]) for name in listed]
-
-
-def _stems(files: Sequence[Path]) -> list[str]:
-    return [file.name[: -len(file.suffix)] for file in files]

@@ -6,35 +6,40 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rl_postproc.formats.clip_names import without_audio_suffix
-from rl_postproc.formats.text import read_text
-from rl_postproc.utils.errors import UserError
+from rl_postproc.formats.text import read_head, read_text
+from rl_postproc.utils.errors import UserError, suggest
 from rl_postproc.utils.memory import require_memory
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...], what: str = "scores") -> list[Path]:
-    """Returns the files with one of the suffixes, sorted by stem; names that begin with a dot are hidden files.
+    """Returns the files whose names end so, sorted by clip; names that begin with a dot are hidden files.
 
     Raises:
         UserError: the folder cannot be read or holds no such file.
     """
     try:
-        files = [f for f in folder.iterdir() if f.suffix.lower() in suffixes and f.name[0] != "." and f.is_file()]
+        files = [f for f in folder.iterdir() if f.name.lower().endswith(suffixes) and f.name[0] != "." and f.is_file()]
     except OSError as error:
         raise UserError(f"Cannot read the folder '{folder}': {error.strerror or error}.") from error
     if not files:
         raise UserError(f"The folder '{folder}' holds no {' or '.join(suffixes)} file; give the folder of the {what}.")
-    return sorted(files, key=lambda file: (file.stem, file.suffix))
+    return sorted(files, key=lambda file: (clip_of(file), file.name))
+
+
+def clip_of(file: Path) -> str:
+    """Returns the name of the clip that a file is about: its own, without the suffix and a ``.gz`` after it."""
+    name = file.name[:-3] if file.name.lower().endswith(".gz") else file.name
+    return name.removesuffix(Path(name).suffix)
 
 
 def first_line(folder: Path, suffixes: tuple[str, ...]) -> str:
     """Returns the first line of the first file that is not empty, or an empty string where there is none."""
     try:
         for file in list_files(folder, suffixes):
-            with file.open(encoding="utf-8-sig", errors="replace") as handle:
-                line = handle.readline().strip()
+            line = read_head(file).partition("\n")[0].strip()
             if line:
                 return line
-    except (UserError, OSError):
+    except UserError:
         pass
     return ""
 
@@ -110,3 +115,15 @@ def read_classes(classes: Sequence[str] | str | Path | None) -> list[str] | None
             raise UserError(f"{place}, row {row}: the class '{name}' occurs twice; remove one of the two.")
         seen.add(name)
     return [name for _, name in names]
+
+
+def keep_classes(wanted: list[str] | None, names: list[str], path: Path) -> list[int]:
+    """Returns the positions of the wanted classes among those of the scores, all in their order when None.
+
+    Raises:
+        UserError: one is not among them.
+    """
+    for name in wanted or ():
+        if name not in names:
+            raise UserError(f"The class '{name}' is not among those of the scores in '{path}'{suggest(name, names)}.")
+    return [names.index(name) for name in wanted or names]

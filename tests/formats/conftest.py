@@ -11,7 +11,7 @@ from rl_postproc.formats import read_scores
 from rl_postproc.formats.scores.shards import write_shards
 
 TABLE = "onset\toffset\tCat\tDog\n0.0\t0.5\t0.1\t0.2\n0.5\t1.0\t0.3\t0.4\n"
-NAMES = ("arrays", "npy", "operating_points", "sed_scores", "shards", "tags")
+NAMES = ("arrays", "npy", "operating_points", "score_table", "sed_scores", "shards", "tags")
 POINT = "filename\tonset\toffset\tevent_label\na.wav\t0.5\t1.0\tCat\n"
 
 
@@ -29,6 +29,10 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     write_shards(read_scores(folders["npy"], hop=0.5), folders["shards"])
     np.save(folders["tags"] / "scores.npy", np.array([[0.1, 0.2]], dtype=np.float32))
     folders["tags"] /= "scores.npy"  # one file is the whole set
+    folders["score_table"] /= "scores.csv"
+    folders["score_table"].write_text(
+        TABLE.replace("onset", "filename\tonset").replace("\n0", "\na\t0").replace("\t", ",")
+    )
     folders["arrays"] /= "frames.npz"
     frames = np.array([[[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]], dtype=np.float32)
     np.savez(folders["arrays"], scores=frames, clip_ids=["a"], classes=["Cat", "Dog"], hop=0.5)

@@ -16,7 +16,7 @@ from rl_postproc.formats.scores.tags import Tags
 from rl_postproc.testing import NonConformant, check_format
 
 
-@pytest.mark.parametrize("name", ["arrays", "npy", "operating_points", "sed_scores", "shards", "tags"])
+@pytest.mark.parametrize("name", ["arrays", "npy", "operating_points", "score_table", "sed_scores", "shards", "tags"])
 def test_formats_of_this_package_conform(folders: dict[str, Path], name: str) -> None:
     given: dict[str, Any] = {"hop": 0.5} if name == "npy" else {}
     check_format(Format.types()[name](), folders[name], read_scores(folders[name], **given), **given)

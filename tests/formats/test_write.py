@@ -69,3 +69,16 @@ def test_arrays_need_edges_that_all_clips_share(tmp_path: Path, scores: ScoreSet
     with pytest.raises(UserError, match="one row of frame edges, but the clips have their own"):
         write_scores(own, tmp_path / "out", "npy")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("format", ["sed_scores", "operating_points"])
+def test_tables_may_be_compressed(tmp_path: Path, scores: ScoreSet, format: str) -> None:
+    even = torch.arange(6).double() / 2
+    scores = ScoreSet.build(scores.scores, even, scores.clip_ids, scores.classes)
+    for name, packed in (("plain", False), ("packed", True)):
+        write_scores(scores, tmp_path / name, format, gzip=packed)
+    files = [sorted(file.name for file in (tmp_path / name).iterdir()) for name in ("plain", "packed")]
+    assert files[1] == [f"{name}.gz" for name in files[0]]
+    plain, packed = (read_scores(tmp_path / name) for name in ("plain", "packed"))
+    assert plain.clip_ids == packed.clip_ids and torch.equal(plain.scores, packed.scores)
+    assert torch.equal(plain.edges, packed.edges)

@@ -19,7 +19,7 @@ from rl_postproc.formats.archives import ARRAY_SUFFIXES, Stored, open_arrays
 from rl_postproc.formats.array_writer import require_archive, write_arrays
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clips import ClipTable, assemble, load_durations, load_references
-from rl_postproc.formats.folder import read_classes
+from rl_postproc.formats.folder import keep_classes, read_classes
 from rl_postproc.formats.scores.array_names import (
     CLASSES,
     CLIP_IDS,
@@ -101,10 +101,12 @@ class Arrays(Format):
             seconds = dict(zip(found.clip_ids, lengths.tolist(), strict=True))
             durations = ClipTable(path, "durations", found.clip_ids, [], seconds)
         edges, references = torch.from_numpy(edges_of(times, found.n_frames)), load_references(given.references)
-        keep = names if own is None else _kept(read_classes(given.classes), names, path)
-        scores = found.scores if keep == names else found.scores[:, [names.index(name) for name in keep]]
+        kept = keep_classes(None if own is None else read_classes(given.classes), names, path)
+        scores = found.scores if kept == list(range(len(names))) else found.scores[:, kept]
         n_frames = torch.tensor(found.n_frames)
-        return assemble(path, found.clip_ids, scores, edges, n_frames, keep, references, durations, given.subset)
+        return assemble(
+            path, found.clip_ids, scores, edges, n_frames, [names[k] for k in kept], references, durations, given.subset
+        )
 
     def write(self, scores: ScoreSet, path: Path) -> None:
         """Writes one array ``[clip, frame, class]`` with names, numbers of frames, frame edges and durations.
@@ -203,11 +205,3 @@ def _clip_by_clip(arrays: Mapping[str, Stored], path: Path, names: list[str]) ->
 def _native(value: np.ndarray) -> np.ndarray:
     """Returns an array in the order of bytes of this machine, which PyTorch needs."""
     return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
-
-
-def _kept(wanted: list[str] | None, names: list[str], path: Path) -> list[str]:
-    """Returns the classes that are kept."""
-    for name in wanted or ():
-        if name not in names:
-            raise UserError(f"The class '{name}' is not among those of '{path}'{suggest(name, names)}.")
-    return wanted or names

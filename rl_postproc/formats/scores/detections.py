@@ -11,10 +11,10 @@ import numpy as np
 from rl_postproc.formats.clip_names import folders_remedy, match_names
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.read import read_events
-from rl_postproc.formats.folder import list_files
+from rl_postproc.formats.folder import clip_of, list_files
 from rl_postproc.utils.errors import UserError, suggest
 
-SUFFIXES = (".tsv", ".csv")
+SUFFIXES = (".tsv", ".csv", ".tsv.gz", ".csv.gz")
 
 
 class Point(NamedTuple):
@@ -37,8 +37,8 @@ class Detections(NamedTuple):
 
 
 def threshold_of(file: Path) -> str | None:
-    """Returns the last number in the file's stem, which is the threshold of its detections, or None."""
-    numbers = re.findall(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", file.stem)
+    """Returns the last number in the file's name, which is the threshold of its detections, or None."""
+    numbers = re.findall(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", clip_of(file))
     return numbers[-1] if numbers else None
 
 

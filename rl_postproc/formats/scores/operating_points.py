@@ -59,6 +59,7 @@ class OperatingPoints(Format):
         min_length=1,
         description="what is written: thresholds, or 'levels' for one between each two neighbouring scores that occur",
     )
+    gzip: bool = Field(False, description="whether the tables that are written are compressed")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -125,7 +126,7 @@ class OperatingPoints(Format):
         Raises:
             UserError: the frames are not evenly spaced from 0, there are too many levels, or a file cannot be written.
         """
-        write_points(scores, path, self.thresholds)
+        write_points(scores, path, self.thresholds, self.gzip)
 
 
 def _list_clips(

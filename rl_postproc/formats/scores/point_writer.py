@@ -16,6 +16,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import runs
 from rl_postproc.formats.events.write import write_events
 from rl_postproc.formats.folder import refuse_other_files
+from rl_postproc.formats.scores.detections import SUFFIXES
 from rl_postproc.utils.errors import UserError
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -24,7 +25,9 @@ DESED_THRESHOLDS = tuple(k / 100 for k in range(1, 100, 2))
 MOST_LEVELS = 1000
 
 
-def write_points(scores: ScoreSet, folder: Path, thresholds: Sequence[float] | Literal["levels"]) -> None:
+def write_points(
+    scores: ScoreSet, folder: Path, thresholds: Sequence[float] | Literal["levels"], gzip: bool = False
+) -> None:
     """Writes the events of ``score > threshold`` at each threshold, as ``predictions_th_0.01.tsv`` and so on.
 
     Events begin and end with their frames, also where a clip ends within its last frame. A clip without events is a row
@@ -34,6 +37,7 @@ def write_points(scores: ScoreSet, folder: Path, thresholds: Sequence[float] | L
         scores: on evenly spaced frames that begin at 0.
         folder: where to write.
         thresholds: in [0, 1), or ``levels`` for one midway between each two neighbouring scores.
+        gzip: whether the tables are compressed.
 
     Raises:
         UserError: the frames are not evenly spaced from 0, there are too many levels, the folder holds other tables, or
@@ -41,8 +45,9 @@ def write_points(scores: ScoreSet, folder: Path, thresholds: Sequence[float] | L
     """
     _require_even(scores)
     values = _levels(scores) if isinstance(thresholds, str) else sorted(set(thresholds))
-    files = [folder / f"predictions_th_{np.format_float_positional(value, trim='0')}.tsv" for value in values]
-    refuse_other_files(folder, files, (".tsv", ".csv"))
+    names = [f"predictions_th_{np.format_float_positional(value, trim='0')}" for value in values]
+    files = [folder / f"{name}{'.tsv.gz' if gzip else '.tsv'}" for name in names]
+    refuse_other_files(folder, files, SUFFIXES)
     edges = scores.edges[0].cpu().round(decimals=DECIMALS)
     tracks = scores.scores.cpu().flatten(0, 1)
     for k, (file, value) in enumerate(zip(files, values, strict=True)):
@@ -50,9 +55,9 @@ def write_points(scores: ScoreSet, folder: Path, thresholds: Sequence[float] | L
         clip, named = track // scores.n_classes, torch.arange(scores.n_clips)
         if k:
             named, clip = torch.unique(clip, return_inverse=True)
-        names = [scores.clip_ids[i] for i in named.tolist()]
+        clip_ids = [scores.clip_ids[i] for i in named.tolist()]
         columns = clip, track % scores.n_classes, edges[first], edges[last + 1]
-        write_events(Events.from_tensors(names, scores.classes, *columns), file, format="table")
+        write_events(Events.from_tensors(clip_ids, scores.classes, *columns), file, format="table")
 
 
 def _require_even(scores: ScoreSet) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from rl_postproc.data.clip_source import ScoreSource
 from rl_postproc.data.frames import common_edges
@@ -18,16 +19,16 @@ from rl_postproc.formats.clips import assemble_files
 from rl_postproc.formats.folder import (
     clip_files,
     first_line,
+    keep_classes,
     list_files,
     read_classes,
     refuse_other_files,
     require_room,
 )
-from rl_postproc.formats.text import read_text
-from rl_postproc.utils.errors import UserError, suggest
-from rl_postproc.utils.files import write_text
+from rl_postproc.formats.text import read_text, write_whole_text
+from rl_postproc.utils.errors import UserError
 
-SUFFIXES = (".tsv",)
+SUFFIXES = (".tsv", ".tsv.gz")
 GAP = 1e-6
 """Seconds by which a frame may begin beside the end of the one before: the resolution of event times."""
 
@@ -40,6 +41,8 @@ class SedScores(Format):
         "a folder of score tables (onset, offset, one column a class), one named after each clip"
     )
 
+    gzip: bool = Field(False, description="whether the tables that are written are compressed")
+
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """Returns whether this is a folder of score tables."""
@@ -50,7 +53,7 @@ class SedScores(Format):
         """Reads a folder of score tables.
 
         Args:
-            path: folder of ``.tsv`` files named by the clips' stems.
+            path: folder of ``.tsv`` or ``.tsv.gz`` files named by the clips' stems.
             given: ``classes`` are those to keep, in this order; all, in the order of the first file, when None. The hop
                 must be None, because the files hold the frame edges.
 
@@ -68,7 +71,7 @@ class SedScores(Format):
         for file in files:
             tables.append(_read_table(file, names))
             require_room(file, len(files), len(names), len(tables[-1]))
-        kept = kept_columns(read_classes(given.classes), names, path)
+        kept = keep_classes(read_classes(given.classes), names, path)
         edges = common_edges([np.append(table[:, 0], table[-1, 1]) for table in tables])
         return assemble_files(path, files, [table[:, 2:][:, kept] for table in tables], edges,
                               [names[i] for i in kept], given)  # fmt: skip
@@ -90,13 +93,13 @@ class SedScores(Format):
         """
         header = "\t".join(("onset", "offset", *scores.classes))
         all_edges = scores.edges.expand(scores.n_clips, -1).cpu()
-        files = clip_files(scores.clip_ids, path, SUFFIXES[0])
+        files = clip_files(scores.clip_ids, path, SUFFIXES[self.gzip])
         refuse_other_files(path, files, SUFFIXES)
         for i, (file, n) in enumerate(zip(files, scores.n_frames.tolist(), strict=True)):
             edges = all_edges[i, : n + 1]
             table = torch.cat([torch.stack([edges[:-1], edges[1:]]), scores.scores[i, :, :n].double().cpu()]).T.tolist()
             lines = ("\t".join(map(repr, row)) for row in table)
-            write_text(file, "\n".join((header, *lines)) + "\n")
+            write_whole_text(file, "\n".join((header, *lines)) + "\n")
 
 
 def refuse_hop(path: Path, given: Given) -> None:
@@ -242,13 +245,3 @@ def _range(lines: list[str], row: list[float]) -> tuple[float, float]:
     scores = np.array(row) if table is None else table[:, 2:]
     finite = scores[np.isfinite(scores)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-
-
-def kept_columns(wanted: list[str] | None, names: list[str], folder: Path) -> list[int]:
-    """Returns the columns of the wanted classes."""
-    for name in wanted or ():
-        if name not in names:
-            raise UserError(
-                f"The class '{name}' is not among those of the score files in '{folder}'{suggest(name, names)}."
-            )
-    return [names.index(name) for name in wanted or names]

@@ -14,11 +14,10 @@ import numpy as np
 from rl_postproc.data.clip_source import ClipSource, HopSurvey, Piece, ScoreSource
 from rl_postproc.formats.base import Given
 from rl_postproc.formats.clips import named_clips
-from rl_postproc.formats.folder import list_files, read_classes
+from rl_postproc.formats.folder import keep_classes, list_files, read_classes
 from rl_postproc.formats.scores.sed_scores import (
     SUFFIXES,
     class_columns,
-    kept_columns,
     parse_lines,
     refuse_hop,
     require_classes,
@@ -73,7 +72,7 @@ def stream_folder(path: Path, given: Given) -> ScoreSource | None:
             edges = _edges(file, handle, own)
         survey.add(edges)
         n_frames.append(len(edges) - 1)
-    classes = tuple(names[i] for i in kept_columns(read_classes(given.classes), names, path))
+    classes = tuple(names[i] for i in keep_classes(read_classes(given.classes), names, path))
     clips = named_clips(path, files, given)
     return ScoreSource(classes, tuple(
         SedScoresClip(name, seconds, n, file, classes)

@@ -123,14 +123,14 @@ def test_an_interrupted_simulation_says_what_is_there(
     simulate = ["simulate", "--out", "data", "--set", "n_clips=3"]
     assert run(*simulate)[0] == 0
     expected = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "data").rglob("*.tsv")}
-    real = sed_scores.write_text
+    real = sed_scores.write_whole_text
 
     def stop(path: Path, text: str) -> None:
         real(path, text)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sed_scores, "write_text", stop)
+        patch.setattr(sed_scores, "write_whole_text", stop)
         sentence, again = told(*run(*simulate)[::2])
     assert sentence.startswith("Stopped; 'data' holds a part of the score files, and no tables.")
     assert not list((tmp_path / "data").glob("*.tsv"))

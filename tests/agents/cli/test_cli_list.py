@@ -30,7 +30,7 @@ EXPECTED = {
         "tuned",
         "vpg_paper",
     },
-    "formats": {"arrays", "npy", "operating_points", "sed_scores", "shards", "tags"},
+    "formats": {"arrays", "npy", "operating_points", "score_table", "sed_scores", "shards", "tags"},
     "event_formats": {"table"},
     "rewards": {"linearised_f1", "clip_f1", "episode_f1"},
     "observations": {"scores", "flat", "dict", "summary", "events", "item"},

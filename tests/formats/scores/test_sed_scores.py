@@ -131,7 +131,7 @@ def test_columns_follow_the_first_file_and_the_given_classes(tmp_path: Path) -> 
     assert read_scores(folder).classes == ("Cat", "Dog")
     assert read_scores(folder).scores[1, :, 0].tolist() == pytest.approx([0.8, 0.9])
     assert read_scores(folder, classes=["Dog"]).scores[:, :, 0].tolist() == [pytest.approx([0.2]), pytest.approx([0.9])]
-    with pytest.raises(UserError, match="class 'Cow' is not among those of the score files"):
+    with pytest.raises(UserError, match="class 'Cow' is not among those of the scores in"):
         read_scores(folder, classes=["Cow"])
 
 
