@@ -147,6 +147,8 @@ class Arrays(Format):
             raise UserError(f"'{place}' is {list(shape)} where floating-point probabilities [clip, frame, class] are "
                             "expected.")  # fmt: skip
         frames_last = self._frames_last(shape, arrays, path, place, len(names))
+        what, remedy = f"'{place}' in single precision", "save fewer clips in a file"
+        require_memory(8.0 * shape[0] * shape[1] * shape[2], what, remedy)
         value = stored.read()
         tensor = value if isinstance(value, torch.Tensor) else torch.from_numpy(_native(value))
         n_clips, width = shape[0], shape[2] if frames_last else shape[1]
@@ -196,9 +198,10 @@ def _clip_by_clip(arrays: Mapping[str, Stored], path: Path, names: list[str]) ->
     n_frames = [shape[0] for shape in shapes]
     what = f"{len(clip_ids)} clips of {len(names)} classes, as long as the longest with {max(n_frames)} frames,"
     require_memory(4.0 * len(clip_ids) * len(names) * max(n_frames), what, "split long clips, or give fewer at a time")
+    read = [np.asarray(arrays[clip].read()) for clip in clip_ids]  # each is bounded by what its file may unfold to
     scores = np.zeros((len(clip_ids), len(names), max(n_frames)), dtype=np.float32)
-    for i, clip in enumerate(clip_ids):
-        scores[i, :, : n_frames[i]] = np.asarray(arrays[clip].read()).T
+    for i, array in enumerate(read):
+        scores[i, :, : len(array)] = array.T
     return _Found(clip_ids, torch.from_numpy(scores), n_frames)
 
 

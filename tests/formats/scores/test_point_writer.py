@@ -96,6 +96,18 @@ def test_peers_read_the_same_events(tmp_path: Path) -> None:
         assert sorted((row.filename, row.event_label, row.onset, row.offset) for row in listed) == events
 
 
+def test_operating_points_of_sed_scores_eval_are_read(tmp_path: Path) -> None:
+    peer = pytest.importorskip("sed_scores_eval", reason="sed_scores_eval is not installed").io
+    scores = simulate(SimulationConfig(n_clips=12, classes=["Cat", "Dog"], clip_seconds=5, short=0.0))
+    thresholds = np.array([0.1, 0.25, 0.5])
+    peer.write_detections_for_multiple_thresholds(scores.to_sed_scores_eval(), thresholds, tmp_path)
+    found = read_scores(tmp_path, classes=list(scores.classes))
+    named = [scores.clip_ids.index(clip) for clip in found.clip_ids]
+    expected = quantised(scores.scores[named], thresholds.tolist())
+    assert len(named) >= 8 and found.hop == scores.hop
+    assert torch.equal(found.scores, expected[:, :, : found.width])
+
+
 def test_psds_eval_counts_the_tables(tmp_path: Path) -> None:
     peer = pytest.importorskip("psds_eval", reason="psds_eval is not installed")
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")

@@ -70,6 +70,22 @@ def test_written_tables_are_what_sed_scores_eval_reads(tmp_path: Path) -> None:
     assert np.array_equal(expected["b.c"].iloc[:, 2:].to_numpy(np.float32), scores[1].T.numpy())
 
 
+def test_what_sed_scores_eval_writes_is_read_and_its_lazy_loader_reads_ours(tmp_path: Path) -> None:
+    peer = pytest.importorskip("sed_scores_eval", reason="sed_scores_eval is not installed")
+    values, edges = np.random.default_rng(0).uniform(size=(5, 2)), np.array([0.0, 0.064, 0.128, 0.2, 0.25, 0.3])
+    frame = peer.base_modules.scores.create_score_dataframe(values, edges, ["Bell, alarm", "Cat"])
+    peer.io.write_sed_scores({"a": frame, "b.c": frame[:3]}, tmp_path / "theirs")
+    found = read_scores(tmp_path / "theirs")
+    assert (found.clip_ids, found.n_frames.tolist()) == (("a", "b.c"), [5, 3])
+    assert np.array_equal(found.scores[0].T.numpy(), values.astype(np.float32)) and found.edges.tolist() == [
+        edges.tolist()
+    ]
+    write_scores(found, tmp_path / "ours")
+    lazy = peer.io.lazy_sed_scores_loader(tmp_path / "ours")
+    assert sorted(lazy.keys()) == ["a", "b.c"]
+    assert lazy["b.c"].iloc[:, 2:].to_numpy(np.float32) == pytest.approx(values[:3].astype(np.float32))
+
+
 @st.composite
 def score_sets(draw: st.DrawFn) -> ScoreSet:
     n_clips, n_classes, width = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 6))

@@ -78,6 +78,47 @@ BOMBS: dict[str, tuple[str, Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
+CUBES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "compressed zeros": (
+        "bomb.npz",
+        lambda path: member(path, "scores.npy", header((600, 1 << 9, 1 << 9)), 600 << 20),
+        r"bomb\.npz: scores' would take 600 MiB, but its file has \d+ KiB, and at most 100 times that is read",
+    ),
+    "header": (
+        "bomb.npy",
+        lambda path: path.write_bytes(header((GIB, 4, 3))),
+        r"bomb\.npy' in single precision would take 96 GiB|is not a whole array",
+    ),
+    "clips of their own": (
+        "bomb.npz",
+        lambda path: member(path, "a.npy", header((600 << 8, 1 << 10)), 600 << 20),
+        r"bomb\.npz: a' would take 600 MiB, but its file has|clips of 1024 classes, .* would take",
+    ),
+    "HDF5": ("bomb.h5", lambda path: cube_hdf5(path), r"bomb\.h5: scores' would take 4 GiB, but its file has"),
+}  # fmt: skip
+
+
+def cube_hdf5(path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("scores", (2, 5, 3), maxshape=(None, None, None), dtype="f4", chunks=(1 << 10, 1 << 10, 1 << 10),
+                            compression="gzip")  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", CUBES)
+def test_a_small_file_of_frames_is_refused_unread(tmp_path: Path, bomb: str) -> None:
+    name, make, message = CUBES[bomb]
+    make(tmp_path / name)
+    classes = [f"class_{i}" for i in range({"compressed zeros": 512, "clips of their own": 1024}.get(bomb, 3))]
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=message):
+            read_scores(tmp_path / name, format="arrays", hop=0.1, classes=classes, axes="clip frame class")
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_small_file_that_would_take_much_memory_is_refused_unread(tmp_path: Path, bomb: str) -> None:
     name, make, message = BOMBS[bomb]
