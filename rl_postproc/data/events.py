@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rl_postproc.utils.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    import pandas
+    from dcase_util.containers import MetaDataContainer
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,76 @@ class Events:
             torch.tensor(offset, dtype=torch.float64),
         )
 
+    @classmethod
+    def from_pandas(
+        cls, frame: pandas.DataFrame, clip_ids: Sequence[str] | None = None, classes: Sequence[str] | None = None
+    ) -> Events:
+        """Builds the table from one of pandas.
+
+        Args:
+            frame: the columns filename, onset, offset and event_label, and perhaps confidence, in any order; those of
+                AudioSet-Strong and of dcase_util by their names, too. A row without times and label is a clip without events.
+            clip_ids: names of all clips; those of the table, in its order, when None.
+            classes: names of all classes; those of the table, sorted, when None.
+
+        Raises:
+            UserError: a column is missing, a row is no event, or names a clip or a class that is not listed.
+        """
+        from rl_postproc.data import event_exchange
+
+        return event_exchange.from_pandas(frame, clip_ids, classes)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Returns a table of pandas with the columns filename, onset, offset and event_label.
+
+        A clip without events has a row without times and label. There is a column confidence where one is not 1.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        from rl_postproc.data import event_exchange
+
+        return event_exchange.to_pandas(self)
+
+    @classmethod
+    def from_dcase_util(
+        cls,
+        container: Iterable[Mapping[str, Any]],
+        clip_ids: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+        clip: str | None = None,
+    ) -> Events:
+        """Builds the table from dcase_util's MetaDataContainer, or a list of mappings like its items.
+
+        Args:
+            container: items with filename, onset, offset and event_label; one with a filename alone is a clip without events.
+            clip_ids: names of all clips; those of the items, in their order, when None.
+            classes: names of all classes; those of the items, sorted, when None.
+            clip: name of the clip of items that name none.
+
+        Raises:
+            UserError: an item is no event, or names a clip or a class that is not listed.
+        """
+        from rl_postproc.data import event_exchange
+
+        return event_exchange.from_dcase_util(container, clip_ids, classes, clip)
+
+    def to_dcase_util(self) -> MetaDataContainer:
+        """Returns dcase_util's MetaDataContainer; a clip without events is an item with a filename alone."""
+        from rl_postproc.data import event_exchange
+
+        return event_exchange.to_dcase_util(self)
+
+    def over(self, clip_ids: Sequence[str], classes: Sequence[str]) -> Events:
+        """Returns the same events over other clips and classes, which hold at least those that have events.
+
+        Raises:
+            UserError: an event is of a clip or of a class that is not among them.
+        """
+        clip = _moved("clip", self.clip, self.clip_ids, clip_ids)
+        label = _moved("class", self.label, self.classes, classes)
+        return Events.from_tensors(clip_ids, classes, clip, label, self.onset, self.offset, self.confidence)
+
     def to_rows(self) -> list[tuple[str, float, float, str]]:
         """Returns rows ``(clip_id, onset, offset, label)``."""
         return [
@@ -147,3 +222,13 @@ class Events:
             self.offset.to(device),
             self.confidence.to(device),
         )
+
+
+def _moved(side: str, indices: torch.Tensor, own: tuple[str, ...], names: Sequence[str]) -> torch.Tensor:
+    """Returns indices into a list of clips or classes as those into another."""
+    index = {name: i for i, name in enumerate(names)}
+    strangers = [own[i] for i in indices.unique().tolist() if own[i] not in index]
+    if strangers:
+        raise UserError(f"There are events of the {side} '{strangers[0]}', which is not among the {len(index)} of the other "
+                        f"side{suggest(strangers[0], list(index))}.")  # fmt: skip
+    return torch.tensor([index.get(name, -1) for name in own], dtype=torch.int64, device=indices.device)[indices]

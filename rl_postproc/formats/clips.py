@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from rl_postproc import catalogue
+from rl_postproc.data.event_columns import COLUMNS
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Given
 from rl_postproc.formats.clip_names import folders_remedy, match_names
 from rl_postproc.formats.durations import read_durations
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.read import read_events
-from rl_postproc.formats.events.table import COLUMNS
 from rl_postproc.formats.folder import clip_of
 from rl_postproc.formats.references import collect_references
 from rl_postproc.utils.errors import UserError, quoted

@@ -10,7 +10,8 @@ import torch
 from rl_postproc.data.events import Events
 from rl_postproc.formats.clip_names import folders_remedy
 from rl_postproc.formats.events.base import EventRow
-from rl_postproc.formats.events.text_events import clip_of, event_files
+from rl_postproc.formats.events.text_events import event_files
+from rl_postproc.formats.folder import clip_of
 from rl_postproc.utils.errors import UserError, suggest
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rl_postproc.data.event_columns import column_names
 from rl_postproc.formats.text import HEAD_BYTES, read_text
 from rl_postproc.utils.errors import UserError
 
@@ -17,17 +18,6 @@ MOST_LINES = 1000
 NUMBERS = ("onset", "offset", "duration")
 """Columns of numbers in the tables that are read here."""
 RTTM_TYPES = ("SPEAKER", "SPKR-INFO", "LEXEME", "NON-LEX", "NON-SPEECH", "NOSCORE", "A/P", "CB", "SEGMENT")
-
-ALIASES = {
-    "segment_id": "filename",
-    "start_time_seconds": "onset",
-    "end_time_seconds": "offset",
-    "label": "event_label",
-    "file": "filename",
-    "event_onset": "onset",
-    "event_offset": "offset",
-}
-"""Columns that other tables call otherwise: those of AudioSet-Strong and of dcase_util."""
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, list[str]]]:
@@ -138,12 +128,6 @@ def _refuse_other_separators(path: Path, row: int, line: str, columns: Sequence[
         if header or (len(fields) >= len(columns) and numbers and all(is_number(fields[i]) for i in numbers)):
             tabs = "separate them by tabs, or name the table .csv" if name == "commas" else "separate them by tabs"
             raise UserError(f"'{path}', row {row}: the columns are separated by {name}; {tabs}.")
-
-
-def column_names(header: Sequence[str]) -> list[str]:
-    """Returns the names of columns in small letters, and by the names that they have here."""
-    names = [field.strip().lower() for field in header]
-    return [name if ALIASES.get(name, name) in names else ALIASES[name] for name in names]
 
 
 def points(text: str) -> str:

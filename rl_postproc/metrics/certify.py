@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from rl_postproc.data.events import Events
+from rl_postproc.formats.clip_names import match_names
 from rl_postproc.metrics.base import CertificationError, Counts, Metric, Score, total_counts
 from rl_postproc.metrics.event_based.metric import EventBased
 
@@ -67,7 +68,8 @@ def evaluate(
 
     Args:
         references: reference events.
-        estimates: detected events, over the same clips and classes.
+        estimates: detected events, of no other clips; where they are listed over fewer, the others have none. Classes of
+            either side count, those that only the other has as without events.
         metric: what is counted; event-based with DCASE's collars when None.
         tuned: columns that the core found while tuning, int64 ``[class]``; they too must agree.
 
@@ -82,6 +84,8 @@ def evaluate(
         1.0
     """
     metric = EventBased() if metric is None else metric
+    if (references.clip_ids, references.classes) != (estimates.clip_ids, estimates.classes):
+        references, estimates = _alike(references, estimates)
     by_clip = metric.count(references, estimates)
     counts = total_counts(by_clip)
     if tuned is not None and not all(torch.equal(tuned[name].cpu(), counts[name]) for name in metric.columns):
@@ -99,6 +103,14 @@ def evaluate(
             certified_by += f", on {_grouped(len(clips))} of {_grouped(len(references.clip_ids))} clips"
     summed = metric.summarise(counts), metric.score_name, certified_by, metric.summarise_rates(counts)
     return CertifiedScores(references.classes, counts, *summed)
+
+
+def _alike(references: Events, estimates: Events) -> tuple[Events, Events]:
+    """Brings both sides to the clips of the references, named with an audio extension or without, and to all classes."""
+    known = match_names(estimates.clip_ids, references.clip_ids)
+    renamed = replace(estimates, clip_ids=tuple(known.get(name, name) for name in estimates.clip_ids))
+    classes = list(dict.fromkeys(references.classes + estimates.classes))
+    return references.over(references.clip_ids, classes), renamed.over(references.clip_ids, classes)
 
 
 def sampled_clips(n_events: torch.Tensor, most: int | None) -> torch.Tensor | None:

@@ -79,8 +79,9 @@ def _check_writing(format: EventFormat, rows: list[EventRow], folder: Path) -> N
     events = [row for row in rows if row.label is not None]
     clips, classes = (sorted({str(row[field]) for row in events}) for field in (0, 3))
     made = Events.from_rows([row[:4] for row in events], clips, classes)  # type: ignore[misc]
+    written = folder / f"written{format.suffixes[0] if format.suffixes else ''}"
     try:
-        format.write(made, written := folder / "written")
+        format.write(made, written)
     except UserError:
         return
     require(format.recognises(written), "the format does not recognise what it has written")

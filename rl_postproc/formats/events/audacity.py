@@ -10,7 +10,7 @@ from rl_postproc.data.frames import DECIMALS
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.rows import UNLABELLED, event_row, warn_unlabelled
 from rl_postproc.formats.events.sed_eval import is_audacity
-from rl_postproc.formats.events.text_events import TextEvents, clip_of
+from rl_postproc.formats.events.text_events import TextEvents
 from rl_postproc.formats.table_rows import wrong_width
 from rl_postproc.utils.errors import UserError, warn
 
@@ -41,7 +41,7 @@ class Audacity(TextEvents):
             if len(fields) < 2:
                 raise wrong_width(path, row, fields, 3)
         bare = not any(field.strip() for _, fields in labels for field in fields[2:])
-        name = clip or clip_of(path)
+        name = clip or self.clip_of(path)
         rows = [
             event_row(path, row, name, start, end, UNLABELLED if bare else "".join(label).strip())
             for row, (start, end, *label) in labels

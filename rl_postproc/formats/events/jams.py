@@ -14,7 +14,7 @@ from rl_postproc.data.frames import DECIMALS
 from rl_postproc.formats.clip_names import without_audio_suffix
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.rows import end_of, event_row, usable_confidences
-from rl_postproc.formats.events.text_events import TextEvents, clip_of
+from rl_postproc.formats.events.text_events import TextEvents
 from rl_postproc.utils.errors import UserError, warn
 from rl_postproc.utils.plain_values import parse_json
 
@@ -58,7 +58,7 @@ class Jams(TextEvents):
         annotations = content.get("annotations") if isinstance(content, dict) else None
         if not isinstance(annotations, list):
             raise UserError(f"'{path}' is no JAMS file: it has no list 'annotations'; save it by jams.")
-        name = _clip_name(content.get("file_metadata"), clip or clip_of(path))
+        name = _clip_name(content.get("file_metadata"), clip or self.clip_of(path))
         found = list(_observations(path, annotations))
         sure = [(one.number, "" if one.confidence is None else str(one.confidence)) for one in found]
         confident = usable_confidences(path, "confidence", sure)

@@ -15,7 +15,8 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.frames import DECIMALS
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.rows import UNLABELLED, end_of, event_row, usable_confidences, warn_unlabelled
-from rl_postproc.formats.events.text_events import TextEvents, clip_of
+from rl_postproc.formats.events.text_events import TextEvents
+from rl_postproc.formats.folder import clip_of
 from rl_postproc.formats.table_rows import is_number, wrong_width
 from rl_postproc.utils.errors import UserError, suggest, warn
 
@@ -58,6 +59,11 @@ class Raven(TextEvents):
         first = next((line for line in head.splitlines() if line.strip()), "")
         return {BEGIN, END} <= {field.strip().lower() for field in first.split("\t")}
 
+    @staticmethod
+    def clip_of(file: Path) -> str:
+        """Returns the name of a file without what Raven adds to it, such as ``.Table.1.selections``."""
+        return re.sub(r"(\.Table\.\d+)?\.selections$", "", clip_of(file))
+
     def parse(self, path: Path, text: str, clip: str | None) -> list[EventRow]:
         """See `TextEvents.parse`."""
         columns, records = _selections(path, text)
@@ -65,7 +71,7 @@ class Raven(TextEvents):
             return []
         label = self._label_column(path, columns)
         file = next((name for name in ("begin file", "begin path") if name in columns), None)
-        own = re.sub(r"(\.Table\.\d+)?\.selections$", "", clip or clip_of(path))
+        own = clip or self.clip_of(path)
         clips = [_base(fields[columns[file]], file) or own if file else own for _, fields in records]
         if len(set(clips)) > 1 and OFFSET not in columns:
             raise UserError(f"'{path}' holds selections of {len(set(clips))} files, but no column File Offset (s), which "

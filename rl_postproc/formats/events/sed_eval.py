@@ -14,7 +14,7 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.frames import DECIMALS
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.rows import UNLABELLED, event_row, warn_unlabelled
-from rl_postproc.formats.events.text_events import TextEvents, clip_of
+from rl_postproc.formats.events.text_events import TextEvents
 from rl_postproc.formats.table_rows import MOST_LINES, is_number, points, split_rows, wrong_width
 from rl_postproc.utils.errors import UserError
 
@@ -65,7 +65,7 @@ class SedEval(TextEvents):
         """See `TextEvents.parse`."""
         records = split_rows(path, text, FORMS[0], spaces=True)
         form = self._form(path, records)
-        blank = {FILE: clip or clip_of(path), LABEL: UNLABELLED}
+        blank = {FILE: clip or self.clip_of(path), LABEL: UNLABELLED}
         rows = []
         for row, fields in records:
             cells = [field.strip() for field in fields]

@@ -9,17 +9,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from rl_postproc.data.event_columns import COLUMNS, CONFIDENCES, column_names
 from rl_postproc.data.events import Events
 from rl_postproc.data.frames import DECIMALS
 from rl_postproc.formats.events.base import EventRow
 from rl_postproc.formats.events.rows import event_row, usable_confidences
-from rl_postproc.formats.events.text_events import TextEvents, clip_of
-from rl_postproc.formats.table_rows import Layout, column_names, split_header, split_rows, wrong_width
+from rl_postproc.formats.events.text_events import TextEvents
+from rl_postproc.formats.table_rows import Layout, split_header, split_rows, wrong_width
 
-COLUMNS = ("filename", "onset", "offset", "event_label")
-"""Columns of an event table, in the order they have when there is no header."""
-CONFIDENCES = ("confidence", "score")
-"""Names of the column of confidences."""
 AUDIOSET = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
 
 
@@ -52,7 +49,9 @@ class Table(TextEvents):
         """
         names = column_names(_first_row(text))
         if clip is None and "filename" not in names and set(COLUMNS[1:]) <= set(names):
-            clip = clip_of(path)
+            clip = self.clip_of(path)
+        if set(COLUMNS) <= set(names):
+            clip = None  # the table names its clips itself
         wanted = COLUMNS if clip is None else COLUMNS[1:]
         records, layout = split_header(path, split_rows(path, text, wanted), wanted)
         column = next((names.index(name) for name in CONFIDENCES if name in names), None) if layout.has_header else None

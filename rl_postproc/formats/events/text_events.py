@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import ClassVar
 
 from rl_postproc.data.events import Events
 from rl_postproc.formats.events.base import EventFormat, EventRow
-from rl_postproc.formats.folder import clip_files
+from rl_postproc.formats.folder import clip_files, clip_of
 from rl_postproc.formats.text import read_head, read_text, write_whole_text
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import is_standard_output
@@ -53,13 +52,18 @@ class TextEvents(EventFormat):
     def render(self, events: Events) -> str:
         """Returns the text of one file, which holds the events of all clips, or of the one that there is."""
 
+    @staticmethod
+    def clip_of(file: Path) -> str:
+        """Returns the name of the clip that a file is named after."""
+        return clip_of(file)
+
     def read(self, path: Path, clip: str | None = None) -> list[EventRow]:
         """See `EventFormat.read`; a file of a folder without events gives a row that only names its clip."""
         if not path.is_dir():
             return self.parse(path, read_text(path), clip)
         rows = []
         for file in event_files(path):
-            name = clip_of(file)
+            name = self.clip_of(file)
             rows += self.parse(file, read_text(file), name) or [EventRow(name, None, None, None, 1)]
         return rows
 
@@ -93,12 +97,6 @@ def event_files(folder: Path) -> list[Path]:
         known = " or ".join(suffix for kind in KINDS for suffix in kind)
         raise UserError(f"The folder '{folder}' holds no {known} file; give the folder of the references.")
     return files
-
-
-def clip_of(file: Path) -> str:
-    """Returns the name of the clip that a file is named after: what stands before its suffixes."""
-    name = re.sub(r"(?i)\.gz$", "", file.name)
-    return re.sub(r"\.selections$", "", name.removesuffix(Path(name).suffix))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from rl_postproc.data.event_columns import COLUMNS
 from rl_postproc.data.frames import even_edges
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.clip_names import match_names, without_audio_suffix
 from rl_postproc.formats.clips import ClipTable, align, assemble, load_durations, load_references
-from rl_postproc.formats.events.table import COLUMNS
 from rl_postproc.formats.folder import first_line, list_files, read_classes
 from rl_postproc.formats.scores.detected_frames import detected_frames
 from rl_postproc.formats.scores.detections import (

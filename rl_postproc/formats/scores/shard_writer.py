@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rl_postproc.data.event_columns import COLUMNS
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats.events.table import COLUMNS
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import whole_file, write_json
 

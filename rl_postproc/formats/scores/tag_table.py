@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
+from rl_postproc.data.event_columns import COLUMNS, column_names
 from rl_postproc.formats.clips import ClipTable, align
-from rl_postproc.formats.events.table import COLUMNS
-from rl_postproc.formats.table_rows import column_names, is_number, refuse_other_kinds, refuse_semicolons
+from rl_postproc.formats.table_rows import is_number, refuse_other_kinds, refuse_semicolons
 from rl_postproc.formats.text import read_text
 from rl_postproc.utils.errors import UserError, suggest, warn
 
