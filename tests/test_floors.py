@@ -15,7 +15,12 @@ UPSTAIRS = re.compile(r"(rl_postproc\.(envs|agents)|gymnasium|gym|stable_baselin
 
 LAZY = {
     "rl_postproc.__main__": {"rl_postproc.agents.cli"},
-    "rl_postproc": {"rl_postproc.agents.tune", "rl_postproc.envs", "gymnasium.envs.registration"},
+    "rl_postproc": {
+        "rl_postproc.agents.compare",
+        "rl_postproc.agents.tune",
+        "rl_postproc.envs",
+        "gymnasium.envs.registration",
+    },
     "rl_postproc.pipeline.postprocessor": {"rl_postproc.agents.rl.observed_policy", "rl_postproc.agents.rl.sb3_policy"},
     "rl_postproc.pipeline.policy": {
         "rl_postproc.agents.events.policy",

@@ -125,7 +125,9 @@ def _refuse_other_separators(path: Path, row: int, line: str, columns: Sequence[
     for name, split in (("semicolons", line.split(";")), ("commas", line.split(",")), ("spaces", line.split())):
         fields = [field.strip().lower() for field in split]
         header = set(columns) <= set(fields)
-        if header or (len(fields) >= len(columns) and numbers and all(is_number(fields[i]) for i in numbers)):
+        of_columns = len(fields) >= len(columns) and numbers and all(is_number(fields[i]) for i in numbers)
+        of_one_clip = len(numbers) > 1 and len(fields) > 2 and all(map(is_number, fields[:2]))
+        if header or of_columns or of_one_clip:
             tabs = "separate them by tabs, or name the table .csv" if name == "commas" else "separate them by tabs"
             raise UserError(f"'{path}', row {row}: the columns are separated by {name}; {tabs}.")
 

@@ -20,6 +20,7 @@ KINDS = {
     "decimal commas without a header": ("r.tsv", "a.wav;0,5;1,2;Cat\n", "row 1: the onset '0,5' has a decimal comma"),
     "semicolons later on": ("r.tsv", HEADER + "a.wav;0;1;Cat\n", "row 2: the columns are separated by semicolons"),
     "spaces under a header": ("r.tsv", HEADER.replace("\t", "  "), "row 1: the columns are separated by spaces"),
+    "spaces within labels": ("r.txt", "0.5 1.0 people walking\n", "row 1: the columns are separated by spaces"),
     "JSON": ("r.json", '[{"onset": 0}]', "is JSON, not a table"),
     "JSON that is no JAMS": ("r.json", '{"annotations": {}}', "is no JAMS file: it has no list 'annotations'"),
     "empty": ("r.tsv", "\n \n", "hold no row; give a table with the columns filename, onset, offset, event_label"),

@@ -65,19 +65,20 @@ class SedEval(TextEvents):
         """See `TextEvents.parse`."""
         records = split_rows(path, text, FORMS[0], spaces=True)
         form = self._form(path, records)
-        blank = {FILE: clip or self.clip_of(path), LABEL: UNLABELLED}
-        rows = []
+        constant, width, rows = [clip or self.clip_of(path), UNLABELLED], len(form), []
+        file, label = (form.index(name) if name in form else width + i for i, name in enumerate((FILE, LABEL)))
+        onset, offset = form.index(ONSET), form.index(OFFSET)
         for row, fields in records:
             cells = [field.strip() for field in fields]
             if FILE in form and not any(cells[1:]):
                 rows.append(event_row(path, row, cells[0], "", "", ""))
                 continue
-            if len(cells) != len(form):
-                raise wrong_width(path, row, fields, len(form))
-            event = blank | dict(zip(form, cells, strict=True))
-            label = event[LABEL]
-            labels = label.strip(";").split(";") if SCENE in form and label.endswith(";") else [label]
-            rows += [event_row(path, row, event[FILE], event[ONSET], event[OFFSET], one.strip()) for one in labels]
+            if len(cells) != width:
+                raise wrong_width(path, row, fields, width)
+            cells += constant
+            said = cells[label]
+            labels = said.strip(";").split(";") if SCENE in form and said.endswith(";") else [said]
+            rows += [event_row(path, row, cells[file], cells[onset], cells[offset], one.strip()) for one in labels]
         if LABEL not in form:
             warn_unlabelled(path, sum(row.label is not None for row in rows))
         return rows

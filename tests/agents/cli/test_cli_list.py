@@ -31,7 +31,7 @@ EXPECTED = {
         "vpg_paper",
     },
     "formats": {"arrays", "npy", "operating_points", "score_table", "sed_scores", "shards", "tags"},
-    "event_formats": {"table"},
+    "event_formats": {"audacity", "audioset_strong", "jams", "raven", "rttm", "sed_eval", "table"},
     "rewards": {"linearised_f1", "clip_f1", "episode_f1"},
     "observations": {"scores", "flat", "dict", "summary", "events", "item"},
     "simulation": {"simulated"},
@@ -142,5 +142,5 @@ def test_what_cannot_be_listed_is_refused(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in err
     (tmp_path / "broken.py").write_text("import rl_postproc\nrl_postproc.nothing\n")
     assert_one_sentence(run("list", "--plugin", "broken.py"), r"plug-in '.*broken\.py' cannot be imported.*'nothing'")
-    assert_one_sentence(run("list", "--plugin", "absent.py"), r"no plug-in file '.*absent\.py'")
+    assert_one_sentence(run("list", "--plugin", "absent.py"), r"no Python file '.*absent\.py'")
     assert_one_sentence(run("list", "--plugin", "absent_module"), r"'absent_module' cannot be imported")

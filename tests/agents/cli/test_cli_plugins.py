@@ -161,7 +161,7 @@ def test_an_agent_that_does_not_fit_says_so_before_any_work(plugin: Path, tmp_pa
     [
         ("broken.py", "1 / 0\n", r"'.*broken\.py' cannot be imported \(ZeroDivisionError: division by zero\)"),
         ("typo.py", "def (:\n", r"'.*typo\.py' cannot be imported \(SyntaxError"),
-        ("absent.py", None, r"no plug-in file '.*absent\.py'"),
+        ("absent.py", None, r"no Python file '.*absent\.py'"),
         ("absent_module", None, r"'absent_module' cannot be imported \(ModuleNotFoundError"),
     ],
 )
