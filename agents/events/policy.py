@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import torch
@@ -25,6 +25,8 @@ from rl_postproc.task import TuningTask
 
 from .value_functions import EventValueFunction, check_values, restore_values
 
+_LONG = 1 << 18
+"""Frames of a long clip that are worked on at a time, where its classes are looked at by themselves."""
 _CELLS = 1 << 22
 """Tracks times candidates that are compared at a time."""
 
@@ -133,16 +135,44 @@ def decoded_parts(scores: ScoreSet, stack: Stack, bounds: PoolBounds) -> Iterato
     Warns:
         DataWarning: how many events were left out, once all clips are done.
     """
-    kept = lost = clips_with_lost = 0
+    parts: list[tuple[torch.Tensor, torch.Tensor | None]] = [(clips, None) for clips in clips_at_a_time(scores)]
+    yield from ((part, events) for part, events, _ in _decoded(scores, stack, bounds, parts))
+
+
+def decoded_tracks(
+    scores: ScoreSet, stack: Stack, bounds: PoolBounds
+) -> Iterator[tuple[ScoreSet, DecodedEvents, torch.Tensor]]:
+    """Yields what `decoded_parts` does, of a long clip some classes at a time, for judges of single tracks.
+
+    Returns:
+        Some clips and classes, what their candidates decode, and the number of each of their tracks among all, ascending
+        from part to part, int64 ``[track]``.
+    """
+    parts: list[tuple[torch.Tensor, torch.Tensor | None]] = []
     for clips in clips_at_a_time(scores):
-        part = scores.select(clips)
+        some = torch.arange(scores.n_classes).split(max(1, _LONG // scores.width))
+        parts += [(clips, None)] if len(clips) > 1 else [(clips, classes) for classes in some]
+    yield from _decoded(scores, stack, bounds, parts)
+
+
+def _decoded(
+    scores: ScoreSet, stack: Stack, bounds: PoolBounds, parts: list[tuple[torch.Tensor, torch.Tensor | None]]
+) -> Iterator[tuple[ScoreSet, DecodedEvents, torch.Tensor]]:
+    """Yields some clips and classes (all where there are none) after others, see `decoded_tracks`."""
+    kept = lost = 0
+    clips_with_lost: set[int] = set()
+    for clips, some in parts:
+        part, classes = scores.select(clips), torch.arange(scores.n_classes) if some is None else some
+        if some is not None:
+            part = replace(part, references=None).of_classes([scores.classes[k] for k in some.tolist()])
         events = decode_candidates(part, stack, bounds)
-        yield part, events
+        yield part, events, (clips[:, None] * scores.n_classes + classes).flatten()
         kept += len(events)
         if events.left_out is not None:
             lost += int(events.left_out.events.sum())
-            clips_with_lost += events.left_out.n_clips(scores.n_classes)
-    tell_left_out(kept, lost, clips_with_lost, scores, bounds)
+            clips_with_lost |= set(clips[events.left_out.track // len(classes)].tolist())
+        del part, events  # before the next ones are made
+    tell_left_out(kept, lost, len(clips_with_lost), scores, bounds)
 
 
 def clips_at_a_time(scores: ScoreSet) -> tuple[torch.Tensor, ...]:

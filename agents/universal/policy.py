@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 
 from rl_postproc.candidates.events import DecodedEvents
-from rl_postproc.candidates.features import FeatureGrid, event_features, feature_names
+from rl_postproc.candidates.features import FeatureGrid, feature_names, features_in_parts
 from rl_postproc.candidates.pool import PoolBounds
 from rl_postproc.candidates.scheduling import best_sets
 from rl_postproc.data.events import Events
@@ -22,7 +22,7 @@ from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, prefixed, with_pr
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError, warn
 
-from ..events.policy import decoded_parts
+from ..events.policy import decoded_tracks
 from ..events.trees import Trees
 from .familiarity import Description, Familiarity
 from .operating_point import LEAST, OperatingPoint, Wish
@@ -152,17 +152,18 @@ class UniversalPolicy(ChoosesEvents):
         """Returns the events that may be chosen, found a bounded number of frames at a time."""
         kept = lasting_features(self.grid)
         description, columns, n_filters, n_levels = Description(len(kept)), [], 0, 0
-        n_tracks = 0
-        for part, events in decoded_parts(scores, stack, BOUNDS):
-            features = event_features(part, events, self.grid)
-            probability = self.probabilities(features)
+        for part, events, tracks in decoded_tracks(scores, stack, BOUNDS):
+            probability, looks = torch.empty(len(events)), []
+            for some, features in features_in_parts(part, events, self.grid):
+                probability[some] = self.probabilities(features)
+                looks.append(features[probability[some] >= LIKELY][:, kept])
             likely = probability >= LIKELY
             if bool(likely.any()):
-                description.add(features[likely][:, kept], events.track[likely])
+                description.add(torch.cat(looks), events.track[likely])
             able = probability >= LEAST
-            columns.append((events.track[able] + n_tracks, events.first[able], events.last[able], probability[able]))
-            n_tracks += events.n_tracks
+            columns.append((tracks[events.track[able]], events.first[able], events.last[able], probability[able]))
             n_filters, n_levels = events.n_filters, events.n_levels
+            del part, events  # before the next ones are made
         track, first, last, probability = (torch.cat(column) for column in zip(*columns, strict=True))
         none = torch.zeros(0, dtype=torch.int64)
         events = DecodedEvents(track, first, last, none, none, none, none, scores.n_clips * scores.n_classes,

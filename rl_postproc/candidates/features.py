@@ -6,6 +6,7 @@ at any frame rate.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +32,7 @@ class FeatureGrid:
 _COLLAR, _SHARE = 0.2, 0.2
 """How far apart two events begin and end at most that are nearly the same: seconds, or for ends this share of the length."""
 
-_EVENTS = 1 << 16
+_EVENTS = 1 << 14
 """Events that are described at a time."""
 
 
@@ -86,6 +87,16 @@ def event_features(scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid) -
         float32 ``[event, feature]``; the columns are `feature_names`. O(events) time beside O(frames) for running sums, in
         little memory beyond the result.
     """
+    found = torch.empty(len(events), len(feature_names(grid)), device=scores.device)
+    for some, features in features_in_parts(scores, events, grid):
+        found[some] = features
+    return found
+
+
+def features_in_parts(
+    scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yields the features of some events after others, since those of all may take much memory; see `event_features`."""
     x = scores.scores.flatten(0, 1)
     width, hop, n_frames = x.shape[1], scores.hop, n_frames_of(scores)
     running, squares = _running_sums(x), _running_sums(x.square())
@@ -133,11 +144,9 @@ def event_features(scores: ScoreSet, events: DecodedEvents, grid: FeatureGrid) -
         ]
         return torch.cat([torch.stack([c.float() for c in columns], 1), *windows], 1)
 
-    found = torch.empty(len(events), len(feature_names(grid)), device=x.device)
     for begin in range(0, len(events), _EVENTS):
         some = slice(begin, begin + _EVENTS)
-        found[some] = describe(some)
-    return found
+        yield some, describe(some)
 
 
 def n_frames_of(scores: ScoreSet) -> torch.Tensor:

@@ -7,10 +7,13 @@ import math
 import torch
 
 from rl_postproc.data.frames import Frames
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.pipeline.streaming import not_in_pieces, stream_events
 from rl_postproc.stages.base import Data, Stage
 from rl_postproc.stages.event_tools import kept
+from rl_postproc.stages.threshold import Threshold
 from rl_postproc.testing.base import require, sample_scores
 
 _MOST_COMBINATIONS = 5000
@@ -22,10 +25,11 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
 
     Its name is registered and its config builds an equal one. It changes no input, gives the kind and shape it
     declares, nothing beyond each clip's end and nothing for silence, and the same for a track by itself, with a longer
-    tail, and among others. For stages that take scores ``sweep`` equals calling it with each combination of candidates,
-    where these are not too many. A ``monotone`` stage commutes with increasing maps, one that ``decides_at`` a parameter
-    compares with it, and one that is ``kept_above`` a parameter gives the events that it is ``sure`` of above that. Events
-    come sorted, inside the clip, without overlap. Its parameters have a default and a unit, and a stack takes it.
+    tail, among others, and in pieces where it says so. For stages that take scores ``sweep`` equals calling it with each
+    combination of candidates, where these are not too many. A ``monotone`` stage commutes with increasing maps, one that
+    ``decides_at`` a parameter compares with it, and one that is ``kept_above`` a parameter gives the events that it is
+    ``sure`` of above that. Events come sorted, inside the clip, without overlap. Its parameters have a default and a unit,
+    and a stack takes it.
 
     Args:
         stage: the stage, with a few candidates for each parameter (their combinations are tried one by one).
@@ -62,6 +66,8 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
     if stage.decides_at is not None:
         good = list(stage.parameters) == [stage.decides_at] and _only_compares(given, y, *values.values())
         require(good, f"stage '{name}' says decides_at and does more than compare with '{stage.decides_at}'")
+    if stage.takes == "scores":
+        _check_pieces(stage, scores, values)
     _check_stack(stage)
 
 
@@ -194,6 +200,26 @@ def _check_sure_as_scores(stage: Stage, x: torch.Tensor, frames: Frames, values:
     require(
         good, f"stage '{stage.stage}' says sure_as_scores and is surer of an event than the highest score of its track"
     )
+
+
+def _check_pieces(stage: Stage, scores: ScoreSet, values: dict[str, torch.Tensor]) -> None:
+    """Checks what a stage says of clips that arrive in pieces, on one clip."""
+    decides: list[Stage] = [Threshold()] if stage.gives == "scores" else []
+    clip, stack = scores.select([0]), Stack([stage, *decides])
+    if not_in_pieces(stack):
+        return
+    n, tracks = int(clip.n_frames[0]), slice(0, clip.n_classes)
+    rows = torch.stack(
+        [*(value[tracks] for value in values.values()), *(torch.full((clip.n_classes,), 0.5) for _ in decides)], 1
+    )
+    edges, x, expected = clip.edges[0].numpy(), clip.scores[0].T.numpy(), stack.track_events(clip, rows)
+    for size in (1, 13, n):
+        pieces = [(edges[i : min(i + size, n) + 1], x[i : min(i + size, n)]) for i in range(0, n, size)]
+        found = stream_events(lambda own=pieces: own, stack, rows, clip.hop, float(clip.durations[0]))
+        good = _same(found, expected)
+        require(
+            good, f"stage '{stage.stage}' gives something else where a clip arrives in pieces, against what it says"
+        )
 
 
 def _check_monotone(stage: Stage, x: torch.Tensor, frames: Frames, values: dict, y: Data) -> None:

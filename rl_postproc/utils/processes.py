@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 from rl_postproc.utils.errors import UserError
@@ -39,7 +42,9 @@ def in_processes(
         return
     pool = ProcessPoolExecutor(n_processes, multiprocessing.get_context("spawn"), _begin, (make_worker,))
     try:
-        yield from pool.map(_work, items)
+        with _interrupts_held():
+            results = pool.map(_work, items)  # begins the processes
+        yield from results
     except BrokenProcessPool as error:
         raise UserError(f"One of {n_processes} processes was killed, perhaps for want of memory; use fewer.") from error
     finally:
@@ -49,9 +54,31 @@ def in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Holds interrupts back, in this process until the end of the block and for good in those that begin inside.
+
+    A terminal interrupts all of them: the first process notices, and ends the others.
+    """
+    held: list[tuple[int, FrameType | None]] = []
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, lambda *given: held.append(given)) if main else None
+    # Other threads take a signal that this one blocks, but what begins here blocks it as well.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if main:
+            signal.signal(signal.SIGINT, before)
+            if held and callable(before):
+                before(*held[0])
+
+
 def _begin(make_worker: Callable[[], Callable[[Any], Any]]) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process notices, and ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = make_worker()
 
 

@@ -12,6 +12,11 @@ from plugin_cases import Boxes, Delay, Dilation, Echo, Erosion, Hysteresis, Padd
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.stages import Stage
+from rl_postproc.stages.gaussian import GaussianFilter
+from rl_postproc.stages.hysteresis import Hysteresis as HysteresisStage
+from rl_postproc.stages.hysteresis import _SureRuns
+from rl_postproc.stages.median import MedianFilter
+from rl_postproc.stages.normalise import Normalise
 from rl_postproc.stages.threshold import Threshold
 from rl_postproc.testing import NonConformant, check_stage
 
@@ -203,3 +208,23 @@ def test_a_sweep_that_differs_from_the_calls_is_refused() -> None:
         check_stage(broken(Delay, sweep=sweep))
     with pytest.raises(NonConformant, match="not found by its name"):
         check_stage(type("Nameless", (Delay,), {"__module__": __name__})())
+
+
+def far(self: Stage, hop: float, **values: torch.Tensor) -> int:
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("base", "declared"),
+    [
+        (MedianFilter, {"reach": far}),
+        (GaussianFilter, {"reach": far}),
+        (Delay, {"reach": far}),
+        (Normalise, {"__call__": lambda self, x, frames, **values: x.square()}),
+        (HysteresisStage, {"in_pieces": lambda self, hop, **values: _SureRuns(values["onset"], values["onset"])}),
+    ],
+)
+def test_a_stage_that_reaches_farther_than_it_says_is_refused(base: type[Stage], declared: dict[str, Any]) -> None:
+    with pytest.raises(NonConformant, match="in pieces"):
+        for seed in range(3):
+            check_stage(broken(base, **declared), seed)

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import small_simulation
 from program import Run, command, environment, sources
 from rl_postproc.agents.search.default import Default
 
+from rl_postproc.formats import write_scores
 from rl_postproc.formats.scores import sed_scores
+from rl_postproc.pipeline.postprocessor import PostProcessor
+from rl_postproc.pipeline.stack import Stack
 
 IMPORTING = """
 import os, runpy, signal, sys
@@ -27,9 +31,10 @@ runpy.run_module("rl_postproc", run_name="__main__", alter_sys=True)
 """
 
 
-def started(words: list[str], folder: Path) -> subprocess.Popen[str]:
+def started(words: list[str], folder: Path, own_group: bool = False) -> subprocess.Popen[str]:
     return subprocess.Popen(
         words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=own_group,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
     )  # fmt: skip
 
@@ -147,3 +152,28 @@ def test_ignored_interrupts_stay_ignored(run: Run) -> None:
         signal.signal(signal.SIGINT, before)
     assert run("--version")[0] == 0
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_several_processes_end_with_the_first(tmp_path: Path) -> None:
+    scores = small_simulation(60, 3)
+    write_scores(scores, tmp_path / "scores")
+    PostProcessor.constant(Stack.default(), scores, Stack.default().space.defaults).save(tmp_path / "run")
+    process = started(command("apply", "run", "scores", "--jobs", 2, "--out", "new/events.tsv"), tmp_path, True)
+
+    def workers() -> list[int]:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+
+    deadline = time.monotonic() + 60
+    while len(found := workers()) < 3 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(found) == 3, "two processes have begun, and what looks after shared memory"
+    time.sleep(0.3)  # they are importing
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, err = process.communicate(timeout=60)
+    sentence, _ = told(process.returncode, err)
+    assert sentence == "Stopped; nothing half-written was left. The same command starts anew:"
+    assert not (tmp_path / "new").exists()
+    while any(Path(f"/proc/{pid}").exists() for pid in found) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in found)

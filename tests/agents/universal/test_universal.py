@@ -11,10 +11,12 @@ import pytest
 import torch
 from program import Run, assert_one_sentence
 from rl_postproc.agents.base import make_agent
+from rl_postproc.agents.events import policy as event_policy
 from rl_postproc.agents.universal.augment import resampled
 from rl_postproc.agents.universal.make import Recipe, SimulatedSources, fit_universal, post_processor, training_sets
 
 from rl_postproc import PostProcessor, ScoreSet, evaluate
+from rl_postproc.candidates import features
 from rl_postproc.formats import read_events, write_scores
 from rl_postproc.simulation.config import SimulationConfig
 from rl_postproc.simulation.data_set import simulate
@@ -80,3 +82,23 @@ def test_the_card_tells_size_and_checksum() -> None:
     assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert re.findall(r"[0-9a-f]{64}", card) == [hashlib.sha256(content).hexdigest()]
+
+
+def test_the_classes_of_a_long_clip_are_judged_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = simulate(SimulationConfig(n_clips=1, n_classes=4, clip_seconds=120, seed=11))
+    processor = PostProcessor.load("universal")
+    judged = [processor.policy.judge(scores, processor.stack)]  # type: ignore[attr-defined]
+    parts = []
+    real = event_policy.decode_candidates
+    monkeypatch.setattr(
+        event_policy, "decode_candidates", lambda part, *x: parts.append(part.classes) or real(part, *x)
+    )
+    monkeypatch.setattr(event_policy, "_LONG", 2 * scores.width)
+    monkeypatch.setattr(features, "_EVENTS", 100)
+    judged.append(processor.policy.judge(scores, processor.stack))  # type: ignore[attr-defined]
+    assert parts == [scores.classes[:2], scores.classes[2:]]
+    assert len(judged[0].events) > 100
+    for name in ("track", "first", "last"):
+        assert torch.equal(getattr(judged[0].events, name), getattr(judged[1].events, name))
+    assert torch.equal(judged[0].probability, judged[1].probability)
+    assert torch.allclose(judged[0].description.values, judged[1].description.values, rtol=1e-12)
