@@ -36,8 +36,12 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray | Sequence[str]]) -
         elif h5py is not None:
             with h5py.File(temporary, "w") as file:
                 for name, value in arrays.items():
-                    numbers = isinstance(value, np.ndarray)
-                    file.create_dataset(name, data=value, dtype=None if numbers else h5py.string_dtype())
+                    if isinstance(value, np.ndarray):
+                        file[name] = value
+                        continue
+                    # Of fixed length: texts of any length lie in a heap, which hangs HDF5 when it is damaged.
+                    texts = [text.encode() for text in value]
+                    file[name] = np.array(texts, dtype=h5py.string_dtype(length=max(1, *map(len, texts))))
         else:
             tensors = {n: torch.from_numpy(v) if isinstance(v, np.ndarray) else list(v) for n, v in arrays.items()}
             torch.save(tensors, temporary)

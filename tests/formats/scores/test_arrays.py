@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,14 @@ def test_written_arrays_are_read_back(scores: ScoreSet, format: str, suffix: str
     assert_same(found, scores)
 
 
-def test_lengths_of_clips_are_kept_in_one_file(tmp_path: Path) -> None:
+def test_lengths_and_names_of_clips_are_kept_in_one_file(tmp_path: Path) -> None:
     lengths = torch.tensor([0.95, 0.8], dtype=torch.float64)
     ids, edges = ["a.wav", "b/c.wav"], even_edges(0.2, 5)
-    scores = ScoreSet.build(torch.from_numpy(CUBE).movedim(1, 2), edges, ids, CLASSES, durations=lengths)
-    write_scores(scores, tmp_path / "s.npz", "arrays")
-    assert_same(read_scores(tmp_path / "s.npz"), scores)
+    classes = ["Cat", "Hündin, läufig", "犬"]
+    scores = ScoreSet.build(torch.from_numpy(CUBE).movedim(1, 2), edges, ids, classes, durations=lengths)
+    for suffix in SUFFIXES if find_spec("h5py") else SUFFIXES[:2]:
+        write_scores(scores, tmp_path / f"s{suffix}", "arrays")
+        assert_same(read_scores(tmp_path / f"s{suffix}"), scores)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
