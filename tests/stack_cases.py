@@ -28,10 +28,10 @@ DECIDE: list[dict[str, Any]] = [
 ]
 EVENTS: list[dict[str, Any]] = [
     {"stage": "gap_fill", "gap": [0, 0.25]},
-    {"stage": "duration", "shortest": [0, 0.3], "longest": [3, 600]},
+    {"stage": "duration", "shortest": [0, 0.3], "longest": [0.5, 3, 600]},
     {"stage": "padding", "before": [0, 0.1], "after": [0, 0.07]},
     {"stage": "shift", "onset": [-0.3, 0.1], "offset": [-0.2, 0, 0.2]},
-    {"stage": "confidence", "threshold": [0.2, 0.45]},
+    {"stage": "confidence", "threshold": [0.2, 0.45, 1.0]},
 ]
 
 

@@ -87,7 +87,7 @@ class OpenRuns:
         first = torch.where(row == 0, self.first[track], self._n + row - 1)
         highest = torch.ones(len(track))
         if x is not None:
-            highest = torch.where(row == 0, self._highest[track], float("-inf"))
+            highest = torch.full((len(track),), float("-inf"))
             held = torch.cat([self.active[None], active]).T
             number = begins.T.flatten().cumsum(0)[held.flatten()] - 1
             scores = torch.cat([self._highest[None], x]).T[held]

@@ -120,3 +120,28 @@ def test_what_cannot_be_exported_says_why(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"its policy 'universal' looks at the scores of each clip"):
         write_numpy(PostProcessor.load("universal"), tmp_path / "out.py")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("relative", [1000.99, 1001.0])
+def test_no_limit_of_ratios_joins_over_silence(relative: float) -> None:
+    array = np.repeat([0.0, 1.0, 0.0, 1.0, 0.0], 8)[:, None].repeat(3, 1).astype(np.float32)
+    scores = ScoreSet.from_arrays({"a": array}, hop=0.1, classes=["a", "b", "c"])
+    processor = PostProcessor.constant(
+        Stack.from_config([{"stage": "boxes"}]), scores, torch.tensor([0.3, 1.0, relative])
+    )
+    own: dict[str, Any] = {}
+    exec(compile(numpy_source(processor), "exported", "exec"), own)
+    assert own["events"](array, 0.1) == expected(processor, scores)
+    assert len(expected(processor, scores)) == (3 if relative > 1000.995 else 6)
+
+
+@pytest.mark.parametrize(("shortest", "longest", "n"), [(0.5, 600.0, 2), (0.0, 0.5, 2), (0.5, 0.5, 1), (0.51, 0.6, 1)])
+def test_events_as_long_as_a_limit_stay(shortest: float, longest: float, n: int) -> None:
+    active = np.repeat([1.0, 0, 1, 0, 1], [4, 3, 5, 2, 6])[:, None].astype(np.float32)
+    scores = ScoreSet.from_arrays({"a": active}, hop=0.1, classes=["a"])
+    stack = Stack.from_config([{"stage": "threshold"}, {"stage": "duration"}])
+    processor = PostProcessor.constant(stack, scores, torch.tensor([0.5, shortest, longest]))
+    own: dict[str, Any] = {}
+    exec(compile(numpy_source(processor), "exported", "exec"), own)
+    assert own["events"](active, 0.1) == expected(processor, scores)
+    assert len(expected(processor, scores)) == n

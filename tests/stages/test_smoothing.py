@@ -74,3 +74,15 @@ def test_no_length_leaves_scores_as_they_are(stage: Any) -> None:
     x, frames = tracks(3, 40, 6)
     (name,) = stage.parameters
     assert torch.equal(stage(x, frames, **{name: torch.zeros(6)}), x)
+
+
+def test_means_do_not_depend_on_where_a_clip_begins() -> None:
+    n, reach, cut = 100_000, 15, 90_000
+    x = torch.rand(n, 8, generator=torch.Generator().manual_seed(0)) ** 5  # so that sums of doubles would be rounded
+
+    def mean(own: torch.Tensor) -> torch.Tensor:
+        edges = torch.arange(len(own) + 1, dtype=torch.float64)[None] * HOP
+        frames = Frames(torch.full((8,), len(own)), HOP, edges, edges[0, -1].expand(8))
+        return MeanFilter()(own, frames, kernel=torch.full((8,), (2 * reach + 1) * HOP))
+
+    assert torch.equal(mean(x)[cut + reach :], mean(x[cut:])[reach:])
