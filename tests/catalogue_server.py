@@ -118,8 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             for first in range(begin, end, 1024):
                 piece = content[first : min(end, first + 1024)]
-                self.wfile.write(piece)
+                # Counted first, since whoever has the last piece may look before this thread goes on.
                 self.own.sent[path] += len(piece)
+                self.wfile.write(piece)
                 time.sleep(flaw.pause)
         except OSError:  # the client is gone
             return

@@ -63,7 +63,7 @@ def stack_rows(
     for agent in agents:
         wanted = agent.get("stacks", list(stacks)) if isinstance(agent, dict) else list(stacks)
         for name in wanted if isinstance(wanted, list) else [wanted]:
-            if name not in stacks:
+            if not isinstance(name, str) or name not in stacks:
                 raise UserError(f"The stack '{name}' of '{row_name('', agent).strip()}' is not among 'stacks' "
                                 f"({', '.join(stacks)}).")  # fmt: skip
     for name, stack in stacks.items():
