@@ -21,7 +21,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents, runs
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.event_tools import kept
-from rl_postproc.utils.pyramid import RangePyramid
+from rl_postproc.utils.level_runs import level_runs
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
     if stack.ends_with_threshold:
         values, n_levels = filtered_levels(scores, stack, clips)
         n_filters = len(values)
-        found = _runs(values)
+        found = level_runs(values)
     elif stack.event_levels is not None and stack.threshold is None:
         n_levels, n_filters = len(stack.event_levels), stack.space.n_candidates // len(stack.event_levels)
         found = _sure_events(scores, stack, clips)
@@ -181,7 +181,6 @@ def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
     track, first, last, number, low, high = found
     key = ((track * scores.width + first) * scores.width + last) * n_filters + number
     key, order = torch.unique(key, return_inverse=True)
-    # Frames of equal level in one run give the same membership; any of them will do.
     pick = torch.empty_like(key).scatter_(0, order, torch.arange(len(order), device=order.device))
     event_key, event = torch.unique_consecutive(key // n_filters, return_inverse=True)
     return DecodedEvents(
@@ -279,7 +278,7 @@ def _joined(parts: list[DecodedEvents]) -> DecodedEvents:
 
 
 def _sure_events(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, ...]:
-    """Returns as `_runs` does what a stack makes of scores that is kept above a confidence: each is there up to its own."""
+    """Returns as `level_runs` does what a stack makes of scores that is kept above a confidence, each up to its own."""
     made = SettingEvents.make(scores, stack, clips, audible_tracks(scores, stack, clips))
     level = stack.n_kept(made.events)
     found, level = kept(made.events, level > 0), level[level > 0]
@@ -288,7 +287,7 @@ def _sure_events(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Te
 
 
 def _events_one_by_one(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[torch.Tensor, ...]:
-    """Returns as `_runs` does what each candidate decodes, applied one by one: each is a filter with one level."""
+    """Returns as `level_runs` does what each candidate decodes, applied one by one: each is a filter with one level."""
     part, columns = scores.select(range(clips.start, clips.stop)), []
     for candidate, values in enumerate(stack.space.values):
         if stack.gives == "decisions":
@@ -299,25 +298,3 @@ def _events_one_by_one(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[to
         columns.append((track, first, last, torch.full_like(first, candidate)))
     track, first, last, number = (torch.cat(column) for column in zip(*columns, strict=True))
     return track, first, last, number, torch.zeros_like(track), torch.ones_like(track)
-
-
-def _runs(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Returns track, first and last frame, filter, low and high of the runs of ``[filter, frame, track]``, int64."""
-    _, width, n_tracks = values.shape
-    padded = torch.nn.functional.pad(values, (0, 0, 1, 1))
-    # A run's least frame differs from the one before it, or the frames before are the same run.
-    number, frame, track = ((values > 0) & (values != padded[:, :width])).nonzero().unbind(1)
-    levels = RangePyramid(padded, torch.minimum).levels
-    n_powers, flat = levels.shape[1], levels.reshape(-1)
-    base = number * levels[0].numel() + track
-    level = values[number, frame, track]
-    first, last = frame + 1, frame + 1
-    for power in range(n_powers - 1, -1, -1):
-        step, begin = 2**power, base + power * (width + 2) * n_tracks
-        ahead = (last + 1).clamp(max=width + 1)
-        last = torch.where(flat[begin + ahead * n_tracks] >= level, last + step, last)
-        behind = first - step
-        covers = (behind >= 1) & (flat[begin + behind.clamp(min=0) * n_tracks] >= level)
-        first = torch.where(covers, behind, first)
-    low = torch.maximum(flat[base + (first - 1) * n_tracks], flat[base + (last + 1) * n_tracks])
-    return track, first - 1, last - 1, number, low.long(), level.long()

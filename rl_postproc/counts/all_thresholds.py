@@ -93,11 +93,11 @@ def _count_chunk(scores: ScoreSet, stack: Stack, prepared: PreparedMetric, clips
     """Counts consecutive clips by the ranks of their scores."""
     x, frames = scores.scores[clips].flatten(0, 1), scores.frames_of(clips)
     if all(stage.monotone for stage in stack.filters):
-        ranks, value_of_rank = _ranks(x)
+        ranks, value_of_rank = ranks_of(x)
         values = stack.filter_all(ranks.T.contiguous(), frames)
     else:
         filtered = stack.filter_all(x.T.contiguous(), frames)
-        ranks, value_of_rank = _ranks(filtered.transpose(1, 2).flatten(0, 1))
+        ranks, value_of_rank = ranks_of(filtered.transpose(1, 2).flatten(0, 1))
         values = ranks.reshape(len(filtered), len(x), -1).transpose(1, 2).contiguous()
     n_filters, width, n_tracks = values.shape
     # [clip, filter, class, rank], so that the steps come out in the order of their cells. True positives are kept in
@@ -158,7 +158,7 @@ def _count_peaks(scores: ScoreSet, stack: Stack, prepared: PreparedMetric, clips
     """Counts consecutive clips for a metric whose counts change at the highest score of a track alone."""
     x, frames = scores.scores[clips].flatten(0, 1), scores.frames_of(clips)
     if scores.width > 1 and all(stage.monotone for stage in stack.filters):
-        ranks, value_of_rank = _ranks(x)
+        ranks, value_of_rank = ranks_of(x)
         top = value_of_rank.gather(1, stack.filter_all(ranks.T.contiguous(), frames).amax(1).T.long()).T
     else:
         top = stack.filter_all(x.T.contiguous(), frames).amax(1)
@@ -186,7 +186,7 @@ def _cells(scores: ScoreSet, n_filters: int, clips: slice, row: torch.Tensor) ->
     return (row + clips.start * n_columns).to(dtype)
 
 
-def _ranks(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def ranks_of(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns the rank of each score among the distinct positive scores of its row, from 1; zeros have rank 0.
 
     Args:

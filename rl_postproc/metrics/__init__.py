@@ -3,12 +3,14 @@
 from rl_postproc.metrics.base import Counts, Metric, PreparedMetric, Score, total_counts
 from rl_postproc.metrics.event_based.metric import EventBased
 from rl_postproc.metrics.f1 import f1
+from rl_postproc.metrics.intersection.metric import IntersectionBased
 from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
 from rl_postproc.metrics.tagging.metric import Tagging
 
 __all__ = [
     "Counts",
     "EventBased",
+    "IntersectionBased",
     "Linearisation",
     "Macro",
     "Metric",
