@@ -10,7 +10,6 @@ from rl_postproc.data.events import Events
 from rl_postproc.metrics.intersection.coverage import Coverage
 from rl_postproc.utils.tensors import ragged_ranges
 
-
 COLUMNS = ("clip", "label", "onset", "offset", "confidence")
 """Of events."""
 
