@@ -72,6 +72,8 @@ def sed_eval_scorer(references: Events, estimates: Events, metric: EventBased):
             event_label_list=list(references.classes),
             t_collar=metric.t_collar,
             percentage_of_length=metric.percentage_of_length,
+            evaluate_onset=metric.evaluate_onset,
+            evaluate_offset=metric.evaluate_offset,
             event_matching_type="optimal",
             empty_system_output_handling="zero_score",
         )

@@ -53,7 +53,8 @@ def sweep_all_thresholds(
     """
     check_all_thresholds(scores, stack, metric)
     prepared = metric.prepare(scores)
-    assert prepared is not None
+    if prepared is None:
+        raise _uncountable(metric)
     work = _count_peaks if prepared.peaks_only else _count_chunk
 
     def count(clips: slice) -> Steps:
@@ -85,8 +86,12 @@ def check_all_thresholds(scores: ScoreSet, stack: Stack, metric: Metric) -> None
                         "searches the grid, such as 'grid_search'.")  # fmt: skip
     prepared = metric.prepare(scores.select([0]))
     if prepared is None or not {*CHANGING} <= {*prepared.columns} or "reference" not in prepared.fixed:
-        raise UserError(f"The metric '{metric.name}' does not count true positives and estimates at all thresholds at "
-                        "once; use an agent that searches the grid, such as 'grid_search'.")  # fmt: skip
+        raise _uncountable(metric)
+
+
+def _uncountable(metric: Metric) -> UserError:
+    return UserError(f"The metric '{metric.name}' does not count true positives and estimates at all thresholds at "
+                     "once; use an agent that searches the grid, such as 'grid_search'.")  # fmt: skip
 
 
 def _count_chunk(scores: ScoreSet, stack: Stack, prepared: PreparedMetric, clips: slice) -> Steps:

@@ -5,6 +5,7 @@ from rl_postproc.metrics.event_based.metric import EventBased
 from rl_postproc.metrics.f1 import f1
 from rl_postproc.metrics.intersection.metric import IntersectionBased
 from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
+from rl_postproc.metrics.segment_based.metric import SegmentBased
 from rl_postproc.metrics.tagging.metric import Tagging
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Objective",
     "PreparedMetric",
     "Score",
+    "SegmentBased",
     "Tagging",
     "f1",
     "total_counts",

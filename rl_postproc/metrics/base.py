@@ -198,6 +198,17 @@ class Metric(Registered, ABC):
         """
         return {}
 
+    def overall(self, references: Events, estimates: Events) -> Mapping[str, float]:
+        """Returns figures of all classes together that do not follow from the counts of each, such as substitutions.
+
+        One that is called like a rate takes the place of the rate's micro average.
+
+        Args:
+            references: reference events.
+            estimates: detected events over the same clips and classes.
+        """
+        return {}
+
     def summarise(self, counts: Counts) -> Score:
         """Scores counts that have been summed over clips, int64 ``[class]``."""
         return _averaged(self.score(floating(counts)), self.score(self._pooled(counts)))

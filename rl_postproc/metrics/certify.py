@@ -29,6 +29,7 @@ class CertifiedScores:
         certified_by: name and version of the tool that found the same counts, and on how many clips where these are not
             all; or why none did.
         rates: what else the metric tells of the counts, such as precision and recall.
+        overall: what the metric tells of all classes together that does not follow from their counts, such as substitutions.
     """
 
     classes: tuple[str, ...]
@@ -37,6 +38,7 @@ class CertifiedScores:
     score_name: str
     certified_by: str
     rates: Mapping[str, Score] = field(default_factory=dict)
+    overall: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the stable JSON form: fractions, and counts by class. The score is null where it is not defined."""
@@ -53,6 +55,7 @@ class CertifiedScores:
                 for name in (self.score_name, *self.rates)
                 for average in ("macro", "micro")
             },
+            **({"overall": dict(self.overall)} if self.overall else {}),
             "classes": rows,
             "certified_by": self.certified_by,
         }
@@ -101,8 +104,10 @@ def evaluate(
         certified_by = metric.certify(references.select(clips), estimates.select(clips), own)
         if not certified_by.startswith("none"):
             certified_by += f", on {_grouped(len(clips))} of {_grouped(len(references.clip_ids))} clips"
-    summed = metric.summarise(counts), metric.score_name, certified_by, metric.summarise_rates(counts)
-    return CertifiedScores(references.classes, counts, *summed)
+    overall, rates = metric.overall(references, estimates), metric.summarise_rates(counts)
+    rates = {name: replace(rate, micro=overall.get(name, rate.micro)) for name, rate in rates.items()}
+    score = metric.summarise(counts)
+    return CertifiedScores(references.classes, counts, score, metric.score_name, certified_by, rates, overall)
 
 
 def _alike(references: Events, estimates: Events) -> tuple[Events, Events]:

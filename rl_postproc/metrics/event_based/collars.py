@@ -6,7 +6,8 @@ from abc import ABC
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from rl_postproc.data.events import Events
 from rl_postproc.metrics.f1 import F1Metric
@@ -19,9 +20,17 @@ class CollarMetric(F1Metric, ABC):
         default=0.2, gt=0, le=3600, description="collar of onsets in seconds, and the least of offsets"
     )
     percentage_of_length: float = Field(default=0.2, ge=0, le=1, description="offset collar as a share of the length")
+    evaluate_onset: bool = Field(default=True, description="whether onsets are compared")
+    evaluate_offset: bool = Field(default=True, description="whether offsets are compared")
     comparison: Literal["exact", "tolerant"] = Field(
         default="exact", description="compare doubles as sed_eval does, or round to 6 decimals as sed_scores_eval does"
     )
+
+    @model_validator(mode="after")
+    def _compares_something(self) -> Self:
+        if not self.evaluate_onset and not self.evaluate_offset:
+            raise ValueError("either 'evaluate_onset' or 'evaluate_offset' must stay true")
+        return self
 
     def within(self, difference: torch.Tensor, collar: torch.Tensor | float) -> torch.Tensor:
         """Whether differences in seconds (float64) lie within a collar."""

@@ -97,14 +97,24 @@ def _pairs(references: Events, estimates: Events, metric: CollarMetric) -> tuple
     n_classes = len(references.classes)
     ref_cell = references.clip * n_classes + references.label
     est_cell = estimates.clip * n_classes + estimates.label
-    # One time axis for all cells, far apart from one another: an estimate's references are those around its onset.
-    reach = metric.t_collar + _MARGIN
-    onsets = torch.cat([references.onset, estimates.onset])
-    far = float(onsets.max() - onsets.min()) + 2 * reach if len(onsets) else reach
-    axis, onset = ref_cell * far + references.onset, est_cell * far + estimates.onset
-    first = torch.searchsorted(axis, onset - reach)
-    est, ref = ragged_ranges(first, torch.searchsorted(axis, onset + reach, right=True) - first)
-    collar = metric.offset_collar(references)[ref]
-    hit = metric.within(references.onset[ref] - estimates.onset[est], metric.t_collar)
-    hit &= metric.within(references.offset[ref] - estimates.offset[est], collar)
+    # One time axis for all cells, far apart from one another: an estimate's references are those around its onset, or
+    # around its offset where onsets do not matter.
+    if metric.evaluate_onset:
+        reach, wanted, found = metric.t_collar + _MARGIN, references.onset, estimates.onset
+    else:
+        collars = metric.offset_collar(references)
+        reach = float(collars.max() if len(collars) else metric.t_collar) + _MARGIN
+        wanted, found = references.offset, estimates.offset
+    times = torch.cat([wanted, found])
+    far = float(times.max() - times.min()) + 2 * reach if len(times) else reach
+    axis, order = (ref_cell * far + wanted).sort()
+    time = est_cell * far + found
+    first = torch.searchsorted(axis, time - reach)
+    est, near = ragged_ranges(first, torch.searchsorted(axis, time + reach, right=True) - first)
+    ref = order[near]
+    hit = torch.ones(len(ref), dtype=torch.bool, device=ref.device)
+    if metric.evaluate_onset:
+        hit &= metric.within(references.onset[ref] - estimates.onset[est], metric.t_collar)
+    if metric.evaluate_offset:
+        hit &= metric.within(references.offset[ref] - estimates.offset[est], metric.offset_collar(references)[ref])
     return ref[hit], est[hit]

@@ -39,6 +39,8 @@ class Contested:
         bounds: first and last onset, first and last offset frame of each reference, int64 ``[4, group, reference]``;
             windows of missing references are empty.
         size: number of references, int64 ``[group]``.
+        cut_left: whether onsets are not compared, so that runs may begin before the frames that matter.
+        cut_right: whether offsets are not compared, so that runs may end behind them.
     """
 
     clip: torch.Tensor
@@ -47,12 +49,14 @@ class Contested:
     width: torch.Tensor
     bounds: torch.Tensor
     size: torch.Tensor
+    cut_left: bool = False
+    cut_right: bool = False
 
     def __getitem__(self, index: torch.Tensor) -> Contested:
         rest = (self.clip[index], self.track[index], self.first[index], self.width[index])
         size = self.size[index]
         most = int(size.max()) if len(size) else 0
-        return Contested(*rest, self.bounds[:, index, :most], size)
+        return Contested(*rest, self.bounds[:, index, :most], size, self.cut_left, self.cut_right)
 
     def of_clips(self, clips: slice) -> Contested:
         """Returns the groups of consecutive clips."""
@@ -61,11 +65,15 @@ class Contested:
         return self[torch.arange(a, b, device=self.clip.device)]
 
 
-def find_contested(windows: Windows) -> tuple[torch.Tensor, Contested]:
+def find_contested(
+    windows: Windows, evaluate_onset: bool = True, evaluate_offset: bool = True
+) -> tuple[torch.Tensor, Contested]:
     """Groups the references that need a matching.
 
     Args:
         windows: windows of references, sorted by track and onset.
+        evaluate_onset: whether onsets are compared.
+        evaluate_offset: whether offsets are compared.
 
     Returns:
         Which references are contested, bool ``[reference]``, and their groups.
@@ -91,10 +99,12 @@ def find_contested(windows: Windows) -> tuple[torch.Tensor, Contested]:
     in_group = torch.zeros(n, dtype=torch.bool, device=index.device)
     in_group[group[contested]] = True
     contested = in_group[group]
-    return contested, _gather_groups(windows, contested, group)
+    return contested, _gather_groups(windows, contested, group, not evaluate_onset, not evaluate_offset)
 
 
-def _gather_groups(windows: Windows, contested: torch.Tensor, group: torch.Tensor) -> Contested:
+def _gather_groups(
+    windows: Windows, contested: torch.Tensor, group: torch.Tensor, cut_left: bool, cut_right: bool
+) -> Contested:
     member = contested.nonzero()[:, 0]
     leader, number = torch.unique(group[member], return_inverse=True)
     size = torch.bincount(number, minlength=len(leader))
@@ -107,9 +117,15 @@ def _gather_groups(windows: Windows, contested: torch.Tensor, group: torch.Tenso
         bounds[row, number, place] = values[member]
     present = torch.arange(most, device=member.device) < size[:, None]
     far = torch.iinfo(torch.int64).max
+    # A boundary that is not compared matters as far as the windows of the other one reach: runs are cut there.
+    if cut_right and most:
+        bounds[2], bounds[3] = bounds[0], torch.where(present, bounds[1], -1).amax(1, keepdim=True)
+    if cut_left and most:
+        bounds[0], bounds[1] = torch.where(present, bounds[2], far).amin(1, keepdim=True), bounds[3]
     first = torch.where(present, bounds[0], far).amin(1) - 1 if most else size
     last = torch.where(present, bounds[3], -1).amax(1) + 1 if most else size
-    return Contested(windows.clip[leader], windows.track[leader], first, last - first + 1, bounds, size)
+    clip, track, width = windows.clip[leader], windows.track[leader], last - first + 1
+    return Contested(clip, track, first, width, bounds, size, cut_left, cut_right)
 
 
 def contested_intervals(values: torch.Tensor, groups: Contested, column: torch.Tensor) -> Intervals:
@@ -127,7 +143,8 @@ def contested_intervals(values: torch.Tensor, groups: Contested, column: torch.T
     for chosen in _like_groups(groups, n_filters):
         part, place = groups[chosen], column[chosen]
         frames = torch.arange(int(part.width.max()), device=values.device)
-        inside = frames < part.width[:, None]
+        inside = frames < part.width[:, None] - int(groups.cut_right)
+        inside &= frames >= int(groups.cut_left)
         index = (part.first[:, None] + frames).clamp(max=padded.shape[1] - 2) + 1
         local = (padded[:, index, place[:, None]] * inside.to(values.dtype)).flatten(0, 1)
         bounds = (part.bounds - part.first[:, None]).repeat(1, n_filters, 1)

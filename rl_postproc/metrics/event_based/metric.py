@@ -20,7 +20,8 @@ class EventBased(CollarMetric):
 
     A true positive has the reference's class, its onset within ``t_collar`` seconds, and its offset within
     ``max(t_collar, percentage_of_length · reference length)``. Each event matches at most once, and the matching is
-    maximum (sed_eval's ``optimal``). The defaults are those of DCASE; sed_eval's own default percentage is 0.5.
+    maximum (sed_eval's ``optimal``). The defaults are those of DCASE; sed_eval's own default percentage is 0.5. Without
+    ``evaluate_offset`` onsets alone are compared, without ``evaluate_onset`` offsets alone.
 
     Source: "Metrics for polyphonic sound event detection", Applied Sciences 6 (2016).
     """

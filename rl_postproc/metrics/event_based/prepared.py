@@ -44,7 +44,7 @@ class PreparedEventBased(PreparedMetric):
         """Prepares the metric for a score set with references."""
         references = scores.require_references()
         windows = find_windows(metric, scores, references)
-        is_contested, contested = find_contested(windows)
+        is_contested, contested = find_contested(windows, metric.evaluate_onset, metric.evaluate_offset)
         return cls({"reference": references.counts()}, windows, windows[~is_contested], contested, scores.n_classes)
 
     def intervals(

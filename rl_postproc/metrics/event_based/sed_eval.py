@@ -1,8 +1,8 @@
 """The oracle of the event-based metric: sed_eval's own counts and figures of an event list.
 
 sed_eval compares each reference of a file with each estimate, of every class. It is handed only what can match: events of
-one clip and class, and where these are many, those whose onsets lie near one another. What is left out has no partner
-within the collar by sed_eval's own rule, so that its counts stay what they are on whole files.
+one clip and class, and where these are many, those whose onsets (or offsets, where these alone are compared) lie near one
+another. What is left out has no partner within the collar by sed_eval's own rule, so that its counts stay what they are on whole files.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def sed_eval_counts(references: Events, estimates: Events, metric: CollarMetric)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         total, scorers = _scorer(list(names), metric), {}
-        pieces, alone = _pieces(references, estimates, metric.t_collar)
+        pieces, alone = _pieces(references, estimates, metric)
         for label, rows in pieces:
             scorer = scorers.setdefault(label, _scorer([names[label]], metric))
             scorer.evaluate(*rows)
@@ -89,12 +89,14 @@ def _scorer(labels: list[str], metric: CollarMetric) -> Any:
         event_label_list=labels,
         t_collar=metric.t_collar,
         percentage_of_length=metric.percentage_of_length,
+        evaluate_onset=metric.evaluate_onset,
+        evaluate_offset=metric.evaluate_offset,
         empty_system_output_handling="zero_score",
     )
 
 
 def _pieces(
-    references: Events, estimates: Events, collar: float
+    references: Events, estimates: Events, metric: CollarMetric
 ) -> tuple[list[tuple[int, tuple[list[dict], list[dict]]]], tuple[torch.Tensor, torch.Tensor]]:
     """Returns the pieces in which there are references and estimates, and the number of events in all others.
 
@@ -102,7 +104,7 @@ def _pieces(
         Class and rows, of references and of estimates, of each piece; and int64 ``[class]``, references and estimates.
     """
     n_classes, tables = len(references.classes), (references, estimates)
-    piece = _piece_of(references, estimates, collar)
+    piece = _piece_of(references, estimates, metric)
     n_pieces = max((int(part.max()) + 1 for part in piece if len(part)), default=0)
     sizes = [torch.bincount(part, minlength=n_pieces) for part in piece]
     both = (sizes[0] > 0) & (sizes[1] > 0)
@@ -124,16 +126,19 @@ def _pieces(
     return [(labels[k], found) for k, found in rows.items()], (alone[0], alone[1])
 
 
-def _piece_of(references: Events, estimates: Events, collar: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _piece_of(references: Events, estimates: Events, metric: CollarMetric) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns the piece of each reference and of each estimate, int64 ``[event]`` each.
 
     A piece is a clip and class, or where these have many events a stretch of them in the order of their onsets: it ends
-    where no reference before has an onset within the collar of an estimate behind, nor the other way round.
+    where no reference before has an onset within the collar of an estimate behind, nor the other way round. Where onsets
+    are not compared, offsets take their place.
     """
-    tables = (references, estimates)
+    tables, collar = (references, estimates), metric.t_collar
+    if not metric.evaluate_onset and len(references):
+        collar = float(metric.offset_collar(references).max())
     n_classes, n_references = len(references.classes), len(references)
     cell = torch.cat([events.clip * n_classes + events.label for events in tables])
-    onset = torch.cat([events.onset for events in tables])
+    onset = torch.cat([events.onset if metric.evaluate_onset else events.offset for events in tables])
     is_estimate = torch.arange(len(cell)) >= n_references
     order = torch.argsort(onset, stable=True)
     order = order[torch.argsort(cell[order], stable=True)]

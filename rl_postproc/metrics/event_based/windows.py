@@ -38,6 +38,9 @@ class Windows:
 def find_windows(metric: CollarMetric, scores: ScoreSet, references: Events) -> Windows:
     """Finds the frames that each reference admits; references that no run can match are left out.
 
+    A boundary that is not compared may be any frame; with the onset alone the offset may be any from the first onset on,
+    as every event's is.
+
     Times increase with the frame, so the admissible frames follow one another, and their ends are found by bisection.
     """
     clip, collar = references.clip, metric.offset_collar(references)
@@ -52,8 +55,15 @@ def find_windows(metric: CollarMetric, scores: ScoreSet, references: Events) -> 
         )
         return first, after - 1
 
-    onset = ends(frames.onset_times, references.onset, metric.t_collar)
-    offset = ends(frames.offset_times, references.offset, collar)
+    final = n_frames - 1
+    if metric.evaluate_onset:
+        onset = ends(frames.onset_times, references.onset, metric.t_collar)
+    if metric.evaluate_offset:
+        offset = ends(frames.offset_times, references.offset, collar)
+    if not metric.evaluate_offset:
+        offset = onset[0], final
+    if not metric.evaluate_onset:
+        onset = torch.zeros_like(final), final
     windows = Windows(clip, clip * scores.n_classes + references.label, *onset, *offset)
     possible = (onset[0] <= onset[1]) & (offset[0] <= offset[1]) & (onset[0] <= offset[1])
     return windows[possible]

@@ -11,7 +11,7 @@ from program import Run, assert_one_sentence, process
 EXPECTED = {
     "stages": {"median", "threshold"},
     "stacks": {"median_threshold", "dcase_baseline", "pyannote", "csebbs", "rich"},
-    "metrics": {"event_based", "tagging"},
+    "metrics": {"event_based", "segment_based", "tagging"},
     "objectives": {"macro"},
     "agents": {
         "coordinate_ascent",

@@ -1,0 +1,1 @@
+"""Segment-based counts, equal to sed_eval's."""
