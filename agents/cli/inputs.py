@@ -1,4 +1,4 @@
-"""What the commands read: configs, plug-ins, scores, metrics and saved post-processors."""
+"""What the commands read: configs, plug-ins, scores and saved post-processors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rl_postproc.utils.errors import UserError, warn
 
 if TYPE_CHECKING:
     from rl_postproc.data.scores import ScoreSet
-    from rl_postproc.metrics.base import Metric
     from rl_postproc.pipeline.apply_files import ScoreFiles
 
     from ..benchmark.config import BenchmarkConfig
@@ -166,26 +165,6 @@ def with_plugins(values: dict[str, Any], plugins: list[str] | None, base: Path |
         return values
     load_plugins(names)
     return {**values, "plugins": list(dict.fromkeys(names))}
-
-
-def chosen_metric(
-    name: str | None, settings: list[str] | None, collars: dict[str, float | None], run: dict[str, Any] | None = None
-) -> Metric:
-    """Builds the metric of `evaluate` from its name, ``metric.KEY=VALUE`` settings, and the options that are collars.
-
-    They change the metric that a run was tuned for, if it tells one and none or the same is named.
-    """
-    from rl_postproc.metrics import Metric
-    from rl_postproc.utils.override import override
-
-    known = run or {"metric": "event_based"}
-    start = dict(known) if name in (None, known["metric"]) else {"metric": name}
-    values = override({"metric": start}, settings or [])
-    for key in values:
-        if key != "metric" or not isinstance(values[key], dict):
-            raise UserError(f"The settings here are --set metric.KEY=VALUE, but got '{key}'.")
-    given = {key: value for key, value in collars.items() if value is not None}
-    return Metric.make({**values["metric"], **given}, "the command line")
 
 
 def use_threads(number: int) -> None:

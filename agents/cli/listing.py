@@ -26,6 +26,7 @@ class Noun(str, Enum):
 
     stages = "stages"
     metrics = "metrics"
+    rankings = "rankings"
     objectives = "objectives"
     agents = "agents"
     formats = "formats"
@@ -39,6 +40,7 @@ class Noun(str, Enum):
 _BASES = {
     Noun.stages: ("rl_postproc.stages", "Stage"),
     Noun.metrics: ("rl_postproc.metrics", "Metric"),
+    Noun.rankings: ("rl_postproc.metrics.ranking", "RankingMetric"),
     Noun.objectives: ("rl_postproc.metrics", "Objective"),
     Noun.agents: ("...agents", "Agent"),
     Noun.formats: ("rl_postproc.formats", "Format"),
@@ -57,7 +59,7 @@ def list_names(
     plugin: Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, settings included.")] = False,
 ) -> None:
-    """List stages, stacks, metrics, objectives, agents, formats, rewards, observations and the simulation, with settings.
+    """List stages, stacks, metrics, rankings, objectives, agents, formats, rewards, observations, the simulation.
 
     `rl-postproc list` shows every name with what it stands for, `rl-postproc list agents` the settings of each agent too.
 

@@ -54,10 +54,7 @@ def read_event_pair(
     if not clips:
         remedy = folders_remedy([row.filename for row in rows], table.clips) or "name clips alike"
         raise UserError(f"No clip of the events '{events}' is among the references '{references}'; {remedy}.")
-    lengths, seconds = load_durations(durations), None
-    if lengths is not None:
-        spelt = align(clips, f"the references '{references}'", lengths, subset)
-        seconds = torch.tensor([lengths.seconds[name] for name in spelt], dtype=torch.float64)
+    seconds = clip_seconds(clips, references, durations, subset)
     wanted_rows = [row for row in table.rows if row.filename in wanted]
     renamed = [row._replace(filename=known.get(row.filename, row.filename)) for row in rows]
     names = _class_names(wanted_rows, renamed, events, references) if classes is None else list(classes)
@@ -88,6 +85,27 @@ def read_pair_list(path: str | Path, classes: Sequence[str] | None = None) -> tu
     for sentence in _problems(expected, found, None):
         warn(sentence)
     return expected, found
+
+
+def clip_seconds(
+    clips: Sequence[str], references: str | Path, durations: str | Path | None, subset: bool = False
+) -> torch.Tensor | None:
+    """Reads how long the clips of references are, in seconds, float64 ``[clip]``; None without durations.
+
+    Args:
+        clips: named as in the references.
+        references: what lists them, for messages.
+        durations: table of clip lengths; must list the same clips, or with ``subset`` more.
+        subset: whether it may list more.
+
+    Raises:
+        UserError: a clip is missing from the table, or, unless ``subset``, the reverse.
+    """
+    lengths = load_durations(durations)
+    if lengths is None:
+        return None
+    spelt = align(clips, f"the references '{references}'", lengths, subset)
+    return torch.tensor([lengths.seconds[name] for name in spelt], dtype=torch.float64)
 
 
 def _problems(expected: Events, found: Events, seconds: torch.Tensor | None) -> list[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
+from typing_extensions import Self
 
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.utils.errors import UnknownNameError, UserError
 from rl_postproc.utils.registry import Registered
 
 Counts = Mapping[str, torch.Tensor]
@@ -112,6 +114,23 @@ class Metric(Registered, ABC):
     """What the score is called in results, as in ``macro_f1``."""
     most_certified: ClassVar[int | None] = None
     """References and estimates together that the outside tool takes in good time; of more, a sample of clips is certified."""
+
+    @classmethod
+    def make(cls, settings: str | dict[str, Any], where: str = "") -> Self:
+        """Builds a metric, see `Registered.make`; of a ranking, which has no counts, it says so."""
+        try:
+            return super().make(settings, where)
+        except UnknownNameError:
+            from rl_postproc.metrics.ranking.base import RankingMetric
+
+            name = settings.get(cls.noun) if isinstance(settings, dict) else settings
+            if not isinstance(name, str) or name not in RankingMetric.types():
+                raise
+            place = f"{where}: " if where else ""
+            raise UserError(
+                f"{place}'{name}' judges a ranking and has no counts, so that nothing is tuned for it; choose a metric with "
+                f"counts, and see this one with `rl-postproc evaluate --metric {name}`."
+            ) from None
 
     @abstractmethod
     def count(self, references: Events, estimates: Events) -> Counts:

@@ -224,7 +224,7 @@ def published_table(results: Mapping[str, Any]) -> Table:
 def classes_table(report: CertifiedScores, title: str) -> Table:
     """Returns the counts, rates such as precision and recall, and the score of each class."""
     table = Table(title=title, title_justify="left")
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     for name in (*report.counts, *report.rates, report.score_name):
         table.add_column(score_label(name) if name == report.score_name else name.replace("_", " "), justify="right")
     scores = [*report.rates.values(), report.score]

@@ -13,6 +13,7 @@ from rl_postproc.testing.base import NonConformant
 from rl_postproc.testing.event_format import check_event_format
 from rl_postproc.testing.format import check_format
 from rl_postproc.testing.metric import check_metric
+from rl_postproc.testing.ranking import check_ranking
 from rl_postproc.testing.stage import check_stage
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "check_event_format",
     "check_format",
     "check_metric",
+    "check_ranking",
     "check_stage",
 ]

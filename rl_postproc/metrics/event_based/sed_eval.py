@@ -2,7 +2,8 @@
 
 sed_eval compares each reference of a file with each estimate, of every class. It is handed only what can match: events of
 one clip and class, and where these are many, those whose onsets (or offsets, where these alone are compared) lie near one
-another. What is left out has no partner within the collar by sed_eval's own rule, so that its counts stay what they are on whole files.
+another. What is left out has no partner within the collar by sed_eval's own rule, so that its counts stay what they are on
+whole files.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ EXPECTED = {
     "stages": {"median", "threshold"},
     "stacks": {"median_threshold", "dcase_baseline", "pyannote", "csebbs", "rich"},
     "metrics": {"event_based", "segment_based", "tagging"},
+    "rankings": {"d_prime", "lwlrap", "mean_average_precision", "mpauc"},
     "objectives": {"macro"},
     "agents": {
         "coordinate_ascent",
