@@ -113,7 +113,7 @@ class Metric(Registered, ABC):
     score_name: ClassVar[str] = "f1"
     """What the score is called in results, as in ``macro_f1``."""
     most_certified: ClassVar[int | None] = None
-    """References and estimates together that the outside tool takes in good time; of more, a sample of clips is certified."""
+    """The `work` that the outside tool takes in good time; of more, a sample of clips is certified."""
 
     @classmethod
     def make(cls, settings: str | dict[str, Any], where: str = "") -> Self:
@@ -201,6 +201,10 @@ class Metric(Registered, ABC):
             CertificationError: the tool found something else.
         """
         return f"none: the metric '{self.name}' names no outside tool"
+
+    def work(self, references: Events, estimates: Events) -> torch.Tensor:
+        """Returns how much the outside tool has to look at in each clip, references and estimates, int64 ``[clip]``."""
+        return (references.counts() + estimates.counts()).sum(1)
 
     def prepare(self, scores: ScoreSet) -> PreparedMetric | None:
         """Computes what follows from the references and the frame grid alone; None where there is no fast path."""

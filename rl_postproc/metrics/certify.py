@@ -66,8 +66,8 @@ def evaluate(
 ) -> CertifiedScores:
     """Scores an event list with the metric's own count and with its outside oracle, and insists that they agree.
 
-    The oracle counts all events; where they are more than it takes (`Metric.most_certified`), those of a sample of clips,
-    the same each time, which must agree on just these clips. ``certified_by`` says so.
+    The oracle counts all events; where they are more work than it takes (`Metric.most_certified`), those of a sample of
+    clips, the same each time, which must agree on just these clips. ``certified_by`` says so.
 
     Args:
         references: reference events.
@@ -96,7 +96,7 @@ def evaluate(
         raise CertificationError(
             f"The sweep counted {found}, the events { ({n: c.tolist() for n, c in counts.items()}) }."
         )
-    clips = sampled_clips((references.counts() + estimates.counts()).sum(1), metric.most_certified)
+    clips = sampled_clips(metric.work(references, estimates), metric.most_certified)
     if clips is None:
         certified_by = metric.certify(references, estimates, counts)
     else:

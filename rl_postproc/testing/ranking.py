@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from rl_postproc.data.events import Events
@@ -73,6 +75,4 @@ def _squeezed(estimates: Events | ScoreSet) -> Events | ScoreSet:
             shape, estimates.edges, estimates.clip_ids, estimates.classes, estimates.n_frames, estimates.durations,
             estimates.references,
         )  # fmt: skip
-    columns = (getattr(estimates, name) for name in ("clip", "label", "onset", "offset"))
-    squared = estimates.confidence.double().square().float()
-    return Events.from_tensors(estimates.clip_ids, estimates.classes, *columns, squared)
+    return replace(estimates, confidence=estimates.confidence.double().square().float())

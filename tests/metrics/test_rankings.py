@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,14 @@ def test_a_wrong_value_of_ours_is_an_error(metric: RankingMetric, monkeypatch: p
     scores = small_simulation(8, 2)
     with pytest.raises(CertificationError, match="this package"):
         evaluate_ranking(scores.require_references(), scores, metric)
+
+
+def test_without_sed_scores_eval_nobody_certifies_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sed_scores_eval.segment_based", None)
+    scores = small_simulation(4, 2)
+    report = evaluate_ranking(scores.require_references(), scores, MeanPartialAuroc())
+    assert report.certified_by == 'none: sed_scores_eval is not installed (pip install "rl-postproc[bench]")'
+    assert 0 < report.score.overall <= 1
 
 
 def test_of_many_clips_a_sample_is_certified(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,20 @@ def test_a_wrong_count_of_ours_is_an_error(planted: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(SegmentBased, planted, wrong)
     with pytest.raises(CertificationError, match="sed_eval counted"):
         evaluate(references, estimates, SegmentBased())
+
+
+def test_many_short_segments_are_certified_on_a_sample_of_clips() -> None:
+    scores = small_simulation(16, 2)
+    references, few = scores.require_references(), SegmentBased(segment_length=0.001)
+    events = decode_events(scores, scores.scores > 0.5)
+    assert evaluate(references, events, few).certified_by.endswith(version("sed_eval"))
+
+    class Hurried(SegmentBased):
+        most_certified = 3_000
+
+    said = evaluate(references, events, Hurried(segment_length=0.001)).certified_by
+    assert said.startswith("sed_eval") and said.endswith("of 16 clips")
+    assert evaluate(references, events, Hurried(segment_length=1.0)).certified_by.endswith(version("sed_eval"))
 
 
 def test_a_segment_has_a_length() -> None:

@@ -29,7 +29,7 @@ class SegmentBased(F1Metric):
     """
 
     metric: Literal["segment_based"] = "segment_based"
-    most_certified: ClassVar[int | None] = 20_000
+    most_certified: ClassVar[int | None] = 50_000
     segment_length: float = Field(default=1.0, ge=0.001, le=3600, description="length of a segment in seconds")
 
     def count(self, references: Events, estimates: Events) -> Counts:
@@ -88,6 +88,14 @@ class SegmentBased(F1Metric):
             return Intervals(key[chosen] // span, torch.zeros_like(top), top, one.expand(len(top)))
 
         return {"true_positives": below(hit), "estimated": below(torch.ones_like(hit))}
+
+    def work(self, references: Events, estimates: Events) -> torch.Tensor:
+        """Returns the events of each clip and a tenth of its segments, by which sed_eval's time goes."""
+        segments = torch.zeros(len(references.clip_ids), dtype=torch.int64)
+        for events in (references, estimates):
+            stop = segments_of(events.onset, events.offset, self.segment_length)[1]
+            segments.scatter_reduce_(0, events.clip, stop, "amax")
+        return super().work(references, estimates) + segments // 10
 
     def certify(self, references: Events, estimates: Events, counts: Counts) -> str:
         """Has sed_eval count the same segments."""
