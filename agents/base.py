@@ -125,8 +125,10 @@ def check_agent(agent: Agent, task: TuningTask) -> None:
     """Says before any work what of a task does not fit an agent.
 
     Raises:
-        UserError: the stack has too many candidates for it, or something else that `Agent.check` finds.
+        UserError: the objective does not fit the metric or the classes, the stack has too many candidates for the agent, or
+            something else that `Agent.check` finds.
     """
+    task.objective.check(task.metric, task.scores.classes)
     if agent.enumerates:
         task.stack.check_candidates()
     agent.check(task)
@@ -150,6 +152,24 @@ def fit_best_constants(task: TuningTask, evaluations: int = 0, curve: list | Non
     """Wraps the best constants of the task into a fit, with what was spent beside the search."""
     searched = task.stack.space.n_candidates * task.scores.n_clips
     return constant_fit(task, task.stack.space.values[task.best_constants.cpu()], searched + evaluations, curve)
+
+
+def require_classes_apart(agent: Agent, task: TuningTask, remedy: str, ratio: bool = False) -> None:
+    """Checks that the objective splits by class, for agents that search each class by itself.
+
+    Args:
+        agent: which one does.
+        task: what it is to be tuned on.
+        remedy: what to do.
+        ratio: whether a ratio of sums will do too, see `Objective.pooled`.
+
+    Raises:
+        UserError: it does not.
+    """
+    none = {name: torch.zeros(1, dtype=torch.float64) for name in task.metric.columns}
+    if task.objective.class_terms(task.metric, none) is None and not (ratio and task.objective.pooled):
+        raise UserError(f"The agent '{agent.name}' searches each class by itself, but the objective "
+                        f"'{task.objective.name}' does not split by class; {remedy}.")  # fmt: skip
 
 
 def require_f1(agent: Agent, task: TuningTask) -> None:

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from rl_postproc.metrics.base import Metric
+from rl_postproc.metrics.base import Counts, Metric, total_counts
 from rl_postproc.metrics.objectives import Objective
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import Source, TuningTask
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, warn
 
 from .base import Agent, ProgressCallback, check_agent, make_agent, silent
 
@@ -61,7 +61,25 @@ def tune(
     with _reporting(learner, progress) as report:
         post_processor = learner.fit(task, seed, report).post_processor
     post_processor.about |= about(learner, seed, task)
+    if task.objective.constrained:
+        events = post_processor.apply(task.scores)
+        tell_unmet(task, total_counts(task.metric.count(task.scores.require_references(), events)))
     return post_processor
+
+
+def tell_unmet(task: TuningTask, counts: Counts) -> None:
+    """Says which classes miss the objective's minimum on the training clips, if it has one and any do.
+
+    Args:
+        task: the training clips.
+        counts: of what has been tuned, summed over clips, ``[class]``.
+
+    Warns:
+        DataWarning: some do.
+    """
+    sentence = task.objective.unmet(task.metric, counts, task.scores.classes)
+    if sentence:
+        warn(sentence)
 
 
 def about(agent: Agent, seed: int, task: TuningTask) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def counts_of(task: TuningTask, result: StepResult) -> dict[str, torch.Tensor]:
 
 def objective_name(task: TuningTask) -> str:
     """Returns what infos and results call the objective, such as ``macro_f1``."""
-    return f"{task.objective.name}_{task.metric.score_name}"
+    return task.objective.called(task.metric)
 
 
 def random_key(generator: np.random.Generator) -> int:

@@ -62,7 +62,7 @@ class TuningTask:
             grid: where features of events are sampled; once a frame when None.
         """
         self.scores, self.stack, self.metric = scores, stack, metric
-        self.objective, self.bounds = objective or Macro(), bounds or PoolBounds()
+        self.objective, self.bounds = (objective or Macro()).on(scores), bounds or PoolBounds()
         self.grid = grid or FeatureGrid(scores.hop)
         self._table = (lambda: sweep(scores, stack, metric)) if table is None else table
 
@@ -101,7 +101,8 @@ class TuningTask:
             if objective is None:
                 return moved
             own = objective if isinstance(objective, Objective) else Objective.make(objective, "objective")
-            return cls(moved.scores, moved.stack, moved.metric, lambda: moved.table, own, moved.bounds)
+            own.check(moved.metric, moved.scores.classes)
+            return moved.with_objective(own)
         config = TaskConfig()
         if isinstance(scores, str) and scores == SIMULATED:
             config = build(TaskConfig, {"data": {SIMULATED: {}}}, "scores")
@@ -127,6 +128,7 @@ class TuningTask:
             objective = config.objective
         elif not isinstance(objective, Objective):
             objective = Objective.make(objective, "objective")
+        objective.check(metric, score_set.classes)
         score_set = score_set if device is None else score_set.to(device)
         score_set.require_references()
         for sentence in data_problems(score_set):
@@ -249,6 +251,10 @@ class TuningTask:
     def on_grid(self, grid: FeatureGrid) -> TuningTask:
         """Returns the task with features of events sampled elsewhere, or this one where it is there already."""
         return self if grid == self.grid else self._with(lambda: self.table, grid=grid)
+
+    def with_objective(self, objective: Objective) -> TuningTask:
+        """Returns the task with another objective."""
+        return TuningTask(self.scores, self.stack, self.metric, lambda: self.table, objective, self.bounds, self.grid)
 
     def of_classes(self, classes: Sequence[str]) -> TuningTask:
         """Returns the task of some classes, whose table is counted anew."""

@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from rl_postproc.config import DataConfig, TaskConfig
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics import Objective
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.seeds import MOST_SEED
 
 from ..base import Agent, make_agent
 from .learning_curve import LearningCurve
+from .objectives import own_objective, with_twins
 from .stacks import APART, DropOneOut, named_stacks, row_of, stack_rows
 
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
@@ -47,6 +49,9 @@ class BenchmarkConfig(TaskConfig):
     )
     learning_curve: LearningCurve | None = Field(
         None, description="agents that run on several numbers of clips as well, and a table and a plot of them"
+    )
+    without_minimum: bool = Field(
+        True, description="where the objective has a minimum, run each agent without it as well, to see what it costs"
     )
     evaluation: DataConfig | None = Field(
         None, description="set on which agents tuned on all of `data` are scored, in place of folds"
@@ -82,6 +87,7 @@ class BenchmarkConfig(TaskConfig):
     def _checked_rows(self) -> BenchmarkConfig:
         try:
             named_agents(self.rows())
+            self.row_objectives()
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
@@ -99,6 +105,12 @@ class BenchmarkConfig(TaskConfig):
         Raises:
             UserError: one cannot be built.
         """
+        found = self._rows()
+        if not (self.objective.constrained and self.without_minimum):
+            return found
+        return with_twins(found, agent_names(found))
+
+    def _rows(self) -> list[str | dict[str, Any]]:
         points = [] if self.learning_curve is None else self.learning_curve.points()
         agents = [*self.agents, *(settings for _, _, settings in points)]
         if self.stacks is None:
@@ -121,6 +133,12 @@ class BenchmarkConfig(TaskConfig):
         """Returns the stack of each row, by the row's name."""
         rows = self.rows()
         own = [row.get("stack", self.stack) if isinstance(row, dict) else self.stack for row in rows]
+        return dict(zip(agent_names(rows), own, strict=True))
+
+    def row_objectives(self) -> dict[str, Objective]:
+        """Returns the objective of each row, by the row's name."""
+        rows = self.rows()
+        own = [own_objective(row, self.objective) for row in rows]
         return dict(zip(agent_names(rows), own, strict=True))
 
     def load_evaluation(self) -> ScoreSet | None:

@@ -12,7 +12,7 @@ from safetensors.torch import load as load_tensors
 
 from rl_postproc.data.events import Events
 from rl_postproc.formats import read_events
-from rl_postproc.metrics import Macro
+from rl_postproc.metrics import Macro, Objective
 from rl_postproc.metrics.certify import evaluate
 from rl_postproc.results.bootstrap import bootstrap, compared, interval
 from rl_postproc.results.calibration import calibration
@@ -80,7 +80,7 @@ def read_pooled(task: TuningTask, folders: list[Path]) -> Events:
 
 
 def intervals(
-    counts: dict[str, list[torch.Tensor]], task: TuningTask, baseline: str
+    counts: dict[str, list[torch.Tensor]], task: TuningTask, objective: Objective, baseline: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Returns each agent's held-out objective and its gain over the baseline, and the difference of every pair of agents.
 
@@ -90,9 +90,10 @@ def intervals(
     Args:
         counts: of each agent's seeds, ``[column, clip, class]`` each.
         task: the clips that were scored.
+        objective: what is reported of them.
         baseline: name of the agent that the others are compared with.
     """
-    scores = {name: bootstrap(task.metric, task.objective, torch.stack(own), name) for name, own in counts.items()}
+    scores = {name: bootstrap(task.metric, objective, torch.stack(own), name) for name, own in counts.items()}
     agents: list[dict[str, Any]] = [{"agent": name, **asdict(interval(own))} for name, own in scores.items()]
     others = [entry for entry in agents if baseline in scores and entry["agent"] != baseline]
     gains = _differences(scores, [(entry["agent"], baseline) for entry in others])
@@ -121,7 +122,7 @@ def write_results(
     write_rows(out / "results.csv", rows, score)
     write_classes(out / "classes.csv", rows)
     # Intervals are those of the objective.
-    shown = task.objective == Macro()
+    shown = config.objective == Macro()
     ends = {entry["agent"]: (entry["low"], entry["high"]) for entry in results["agents"]} if shown else None
     save(plot_agents(rows, f"{title}: held out", score, ends), out / "agents.png")
     save(plot_classes(rows, f"{title}: {score_label(score)} of each class, held out", score), out / "classes.png")

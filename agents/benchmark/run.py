@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.report import DataReport, data_report
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics import Macro
 from rl_postproc.pipeline.postprocessor import with_classes
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
@@ -28,6 +29,7 @@ from ..run_folder import refuse_others, remove, run_folder
 from .config import BenchmarkConfig, named_agents
 from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
+from .objectives import objective_results
 from .outcome import WRITTEN, intervals, pool_folds, write_results
 from .provenance import save_provenance, write_data
 
@@ -118,9 +120,7 @@ def run_benchmark(
     with run_folder(out):
         refuse_others(out, {"postprocessor.json": "a post-processor of `train`"})
         remove(out, ["failures/*.txt"])
-        stacks = config.row_stacks()
-        tasks = {repr(own): _task(config, scores, own) for own in stacks.values()}
-        of_agent = {name: tasks[repr(own)] for name, own in stacks.items()}
+        of_agent = _tasks(config, scores)
         agents = _fitting_agents(named_agents(config.rows()), of_agent, skipped)
         reports = [data_report(part) for part in (scores, evaluation) if part is not None]
         for report in reports:
@@ -171,9 +171,17 @@ def _plan(
     return Plan(config, task, judged, fold, n_folds, out, fresh, watch)
 
 
-def _task(config: BenchmarkConfig, scores: ScoreSet, stack: list[dict[str, Any]]) -> TuningTask:
-    """Returns the task of a config with one of its stacks."""
-    return TuningTask(scores, Stack.from_config(stack), config.metric, objective=config.objective)
+def _tasks(config: BenchmarkConfig, scores: ScoreSet) -> dict[str, TuningTask]:
+    """Returns the task of each row; rows of one stack share its counts, and of one objective too the whole task."""
+    stacks, objectives = config.row_stacks(), config.row_objectives()
+    counted: dict[str, TuningTask] = {}
+    tasks: dict[tuple[str, str], TuningTask] = {}
+    found = {}
+    for name, stack in stacks.items():
+        first = counted.setdefault(repr(stack), TuningTask(scores, Stack.from_config(stack), config.metric))
+        key = repr(stack), objectives[name].model_dump_json()
+        found[name] = tasks[key] = tasks.get(key) or first.with_objective(objectives[name])
+    return found
 
 
 def _fitting_agents(agents: dict[str, Agent], tasks: dict[str, TuningTask], skipped: Skipped) -> dict[str, Agent]:
@@ -241,7 +249,13 @@ def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict
     if config.published is not None:
         results["published"] = config.published.model_dump(mode="json")
     counts = {name: found.counts for name, found in outcomes.items()}
-    results["agents"], results["pairs"] = intervals(counts, plan.judged, config.baseline)
+    plan = replace(plan, judged=plan.judged.with_objective(config.objective))
+    results["agents"], results["pairs"] = intervals(
+        counts, plan.judged, plan.judged.objective.reported(), config.baseline
+    )
+    if config.objective != Macro():
+        own = {name: found.folders for name, found in outcomes.items()}
+        results["objective"] = objective_results(counts, own, plan.judged)
     if names := config.stack_names():
         results["stacks"] = names
     if config.stacks is not None and config.drop_one_out is not None:

@@ -47,7 +47,7 @@ class DropOneOut(BaseModel):
         return {"row": whole, "parts": found}
 
 
-APART = ("name", "stack", "stack_name", "stacks")
+APART = ("name", "stack", "stack_name", "stacks", "objective")
 """What a row says beside the settings of its agent."""
 
 
@@ -96,7 +96,7 @@ def row_name(stack: str, agent: str | dict[str, Any]) -> str:
 def row_of(name: str, stack: list[dict[str, Any]], agent: str | dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of an agent on a stack: those of the agent, with `APART`."""
     own = {"agent": agent} if isinstance(agent, str) else agent
-    own = {key: value for key, value in own.items() if key not in APART}
+    own = {key: value for key, value in own.items() if key not in APART or key == "objective"}
     return {**own, "name": row_name(name, agent), "stack": stack, "stack_name": name}
 
 

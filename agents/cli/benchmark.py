@@ -126,7 +126,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     Returns:
         Whether all agents could run.
     """
-    from rl_postproc.results import tables
+    from rl_postproc.results import objective_tables, tables
 
     from ..benchmark.outcome import RESULTS
     from ..benchmark.run import run_benchmark
@@ -145,6 +145,12 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
     kind = "simulated clips" if results["simulated"] else "clips"
     title = f"{config.title}: {results['n_clips']} {kind}, {how}, in percent"
     console.print(tables.agents_table(results, title))
+    if "objective" in results:
+        console.print(objective_tables.objective_table(results))
+        if (reached := objective_tables.minimum_table(results)) is not None:
+            console.print(reached)
+        if missed := objective_tables.missed_note(results):
+            console.say(missed)
     for note in (
         tables.intervals_note(results),
         tables.parts_note(results),

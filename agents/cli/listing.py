@@ -138,6 +138,8 @@ def _setting(field: FieldInfo) -> dict[str, Any]:
 
 def _type_name(annotation: Any) -> str:
     """Returns a type as a person would write it: ``float``, ``list of str``, ``class or global``."""
+    if get_origin(annotation) is Annotated:
+        return _type_name(get_args(annotation)[0])
     arguments = [_type_name(argument) for argument in get_args(annotation) if not isinstance(argument, str)]
     origin = get_origin(annotation)
     if hasattr(annotation, "noun"):

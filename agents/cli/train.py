@@ -126,7 +126,7 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     from ..base import LEFT_TO_RESUME, check_agent
     from ..benchmark.provenance import save_provenance, write_data
     from ..run_folder import refuse_others, remove, run_folder
-    from ..tune import about
+    from ..tune import about, tell_unmet
 
     with run_folder(out), progress() as show:
         refuse_others(out, {"folds": "the folds of a benchmark", "results.json": "the results of a benchmark"})
@@ -155,6 +155,7 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         show("applying it to the training clips and certifying the figures", 1.0, {})
         events = fit.post_processor.apply(scores)
         figures = evaluate(scores.require_references(), events, config.metric)
+        tell_unmet(task, figures.counts)
         chosen = chosen_parameters(fit.post_processor, task, events)
         told = {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json(), "chosen": chosen}
         write_json(out / "report.json", told)

@@ -77,8 +77,8 @@ class ExactGradient(ResumableAgent):
     ) -> EventActor:
         table, n_classes = task.table, task.scores.n_classes
         n_tracks = table.n_clips * n_classes
-        tp, estimated, reference = (table.counts[name].flatten(0, 1) for name in DETECTION)
-        point = task.linearisation
+        tp, estimated = (table.counts[name].flatten(0, 1) for name in DETECTION[:2])
+        point, columns = task.linearisation, task.metric.columns
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -91,13 +91,14 @@ class ExactGradient(ResumableAgent):
             for epoch in range(self.epochs):
                 actor.train()
                 sums = torch.zeros(2, n_classes, dtype=torch.float64)
+                worth, price = (point.slope[columns.index(name)] for name in DETECTION[:2])
                 for tracks in torch.randperm(n_tracks, generator=generator).tensor_split(batches):
                     label = tracks % n_classes
                     log_pi = actor.logits(tracks).log_softmax(-1)
                     pi = log_pi.exp()
                     hits = expected_counts(pi, tp[tracks].float())
                     found = expected_counts(pi, estimated[tracks].float())
-                    reward = point.scale[label] * (2 * hits - point.lam[label] * (found + reference[tracks]))
+                    reward = point.scale[label] * (worth[label] * hits + price[label] * found)
                     entropy = -(pi * log_pi).sum(-1)
                     loss = -(reward + self.entropy * entropy).mean()
                     optimiser.zero_grad()
@@ -108,9 +109,9 @@ class ExactGradient(ResumableAgent):
                         row.index_add_(0, label, counts.detach().double())
                 total = table.counts["reference"].sum(0)
                 reached: dict[str, torch.Tensor] = dict(zip(DETECTION, (*sums, total), strict=True))
-                point = task.objective.linearise(task.metric, reached, table.n_clips)
-                known = total > 0
-                figures = {"epoch": epoch + 1, "expected_macro_f1": float(point.lam[known].mean())}
+                point = task.objective.linearise(task.metric, reached, table.n_clips, point)
+                value = float(task.objective.value(task.metric, reached))
+                figures = {"epoch": epoch + 1, f"expected_{task.objective.called(task.metric)}": value}
                 curve.append(figures)
                 report((epoch + 1) / self.epochs, figures)
         return actor.eval()

@@ -11,7 +11,7 @@ from rl_postproc.candidates.events import DecodedEvents
 from rl_postproc.candidates.scheduling import best_sets
 from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.metrics import total_counts
-from rl_postproc.metrics.base import Counts
+from rl_postproc.metrics.base import Counts, floating
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
@@ -22,6 +22,9 @@ from .policy import best_candidates
 from .trees import Trees
 from .value_functions import BoostedValues, EventValueFunction, MeanValues, NetworkValues
 from .value_models import FITS, LabelledEvents, ValueSettings, model_state, restore_model
+
+_PRICES = torch.arange(0, 39) / 20
+"""Values of λ that are tried under a minimum, 0 to 1.9."""
 
 _SHORTEST_PART = 60.0
 """Seconds that the parts of a single clip have at least which are held out in turn."""
@@ -41,28 +44,27 @@ class Value:
         value_function: gives any event its value, averaged over the inner models.
         held_out: P(match) of the task's own events by inner models that have not seen their clip, ``[event]``.
         lam: λ of each class, ``[class]``.
-        inner_macro: macro score of what is chosen on inner held-out clips.
-        constants_macro: macro score of the per-class search on the same inner held-out clips.
-        score_name: what the metric calls its score.
+        inner: objective of what is chosen on inner held-out clips.
+        constants: objective of the per-class search on the same inner held-out clips.
+        objective: what results call the objective.
     """
 
     value_function: EventValueFunction
     held_out: torch.Tensor
     lam: torch.Tensor
-    inner_macro: float
-    constants_macro: float
-    score_name: str
+    inner: float
+    constants: float
+    objective: str
 
     @property
     def constants_win(self) -> bool:
         """Whether the best constants beat it on inner held-out clips."""
-        return self.inner_macro < self.constants_macro
+        return self.inner < self.constants
 
     @property
     def curve(self) -> list[dict[str, float]]:
         """The two figures, as a fit reports them."""
-        name = self.score_name
-        return [{f"inner_macro_{name}": self.inner_macro, f"inner_constants_macro_{name}": self.constants_macro}]
+        return [{f"inner_{self.objective}": self.inner, f"inner_constants_{self.objective}": self.constants}]
 
 
 def fit_value(
@@ -122,9 +124,9 @@ def fit_value(
     constants = task.best_constants.expand(task.scores.n_clips, -1).clone()
     for k in range(n_folds if fold is not None else 0):
         constants[fold == k] = task.select((fold != k).nonzero()[:, 0]).best_constants
-    inner, plain = task.metric.summarise(total_counts(counts)).macro, task.table.score(constants).macro
-    name = task.metric.score_name
-    report(1.0, {f"inner_macro_{name}": inner})
+    inner, plain = (objective_of(task, own) for own in (counts, task.table.of_choice(constants)))
+    name = task.objective.called(task.metric)
+    report(1.0, {f"inner_{name}": inner})
     value_function = functions[0] if len(functions) == 1 else MeanValues(functions)
     return Value(value_function, held_out, lam, inner, plain, name)
 
@@ -156,21 +158,46 @@ def fixed_point(
     select: Select = "candidate",
     rounds: int = 20,
 ) -> tuple[torch.Tensor, Counts]:
-    """Finds the λ of each class at which what is chosen with it has just that F1.
+    """Finds the λ of each class at which what is chosen with it has just that F1, or its like for other objectives.
+
+    Under a minimum (`Objective.constrained`) the λ of each class is the one of a grid whose choice has the highest term: the
+    lowest price that reaches the minimum need not be the first, since events are not right as probably as they seem.
 
     Returns:
         λ, float32 ``[class]``, and the counts of what is chosen, ``[clip, class]`` each.
     """
-    n_classes = task.scores.n_classes
+    if task.objective.constrained:
+        return _best_prices(task, events, probabilities, select)
+    label = events.track % task.scores.n_classes
     lam = task.linearisation.lam.clone()
     counts: Counts = {}
     for _ in range(rounds):
-        counts = counts_of_chosen(task, events, 2 * probabilities - lam[events.track % n_classes], select)
+        counts = counts_of_chosen(task, events, 2 * probabilities - lam[label], select)
         reached = task.objective.linearise(task.metric, total_counts(counts), task.scores.n_clips).lam
         if float((reached - lam).abs().max()) < 1e-4:
             break
         lam = reached
     return lam, counts
+
+
+def _best_prices(
+    task: TuningTask, events: DecodedEvents, probabilities: torch.Tensor, select: Select
+) -> tuple[torch.Tensor, Counts]:
+    """Does the work of `fixed_point` under a minimum: classes do not meet, so that each has its own best price."""
+    label, n_classes = events.track % task.scores.n_classes, task.scores.n_classes
+    lam, best = torch.zeros(n_classes), torch.full((n_classes,), -torch.inf, dtype=torch.float64)
+    for price in _PRICES.tolist():
+        counts = counts_of_chosen(task, events, 2 * probabilities - price, select)
+        terms = task.objective.class_terms(task.metric, floating(total_counts(counts)))
+        assert terms is not None
+        better = terms > best
+        lam[better], best = price, torch.where(better, terms, best)
+    return lam, counts_of_chosen(task, events, 2 * probabilities - lam[label], select)
+
+
+def objective_of(task: TuningTask, counts: Counts) -> float:
+    """Returns the objective of counts ``[clip, class]``."""
+    return float(task.objective.value(task.metric, floating(total_counts(counts))))
 
 
 def counts_of_chosen(task: TuningTask, events: DecodedEvents, values: torch.Tensor, select: Select) -> Counts:

@@ -35,7 +35,7 @@ from ..base import (
 from ..events.actor import EventActor, InitialPolicy, Start, initial_policy, members
 from ..events.checks import check_events, require_events
 from ..events.event_value import EventValue
-from ..events.fit_value import Select
+from ..events.fit_value import Select, objective_of
 from ..events.policy import EventPolicy, values_on
 from ..events.set_policy import EventSetPolicy
 from ..events.silent_classes import keep_silent, without_score
@@ -347,5 +347,5 @@ def _constants_win(fit: FitResult, task: TuningTask, unseen: TuningTask) -> bool
 
     The last one, since the best of many would be flattered by the choice.
     """
-    plain = unseen.table.score(task.best_constants).macro
-    return fit.curve[-1][f"held_out_macro_{task.metric.score_name}"] < plain
+    plain = objective_of(unseen, unseen.table.of_choice(task.best_constants))
+    return fit.curve[-1][f"held_out_{task.objective.called(task.metric)}"] < plain

@@ -12,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from rl_postproc.task import TuningTask
 
 from ..base import ProgressCallback
+from ..events.fit_value import objective_of
 from .checkpoint import load_checkpoint, save_checkpoint
 from .item_policy import ItemPolicy
 
@@ -22,7 +23,7 @@ Choose = Callable[[TuningTask], torch.Tensor]
 class RolloutCallback(BaseCallback):
     """After every rollout: moves the linearisation to where the policy is, lowers the entropy bonus, reports, saves.
 
-    The figures are scores (macro F1) of the argmax policy with every clip counted once: on the training clips and, where
+    The figures are the objective (macro F1) of the argmax policy with every clip counted once: on the training clips and, where
     some were set aside, on clips it does not learn from. Only the latter choose anything: the policy that was best on them
     is kept, and training stops early when it has not improved on them for ``patience`` rollouts. Where none were set
     aside, the last policy is kept. The entropy bonus falls to 0 with the last rollout.
@@ -59,7 +60,7 @@ class RolloutCallback(BaseCallback):
         self._task, self._unseen, self._choose, self._report = task, unseen, choose, report
         self._checkpoint, self._steps, self._patience, self.each = checkpoint, steps, patience, each
         self._entropy, self._limit = entropy, limit
-        self._score = f"macro_{task.metric.score_name}"
+        self._score = task.objective.called(task.metric)
         self._best: tuple[float, dict[str, torch.Tensor]] | None = None
         self.curve: list[dict[str, float]] = []
 
@@ -114,11 +115,17 @@ class RolloutCallback(BaseCallback):
         choice = self._choose(task)
         assert isinstance(self.model.policy, ItemPolicy)
         # Of the policy that explores, and not of its argmax, which knows the training clips better than others.
-        point = task.objective.linearise(task.metric, self.model.policy.expected_counts(table), table.n_clips)
+        expected = self.model.policy.expected_counts(table)
+        (before,) = self.training_env.get_attr("linearisation", [0])
+        point = task.objective.linearise(task.metric, expected, table.n_clips, before)
         self.training_env.set_attr("linearisation", point)
-        figures: dict[str, float] = {"steps": steps, f"train_{self._score}": table.score(choice).macro}
+        figures: dict[str, float] = {
+            "steps": steps,
+            f"train_{self._score}": objective_of(task, table.of_choice(choice)),
+        }
         if self._unseen is not None:
-            figures[f"held_out_{self._score}"] = self._unseen.table.score(self._choose(self._unseen)).macro
+            unseen = self._unseen
+            figures[f"held_out_{self._score}"] = objective_of(unseen, unseen.table.of_choice(self._choose(unseen)))
         self.curve.append(figures)
         score = figures.get(f"held_out_{self._score}")
         if score is not None and (self._best is None or score > self._best[0]):

@@ -14,9 +14,16 @@ from rl_postproc.metrics.base import floating
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import Parameter
 from rl_postproc.task import TuningTask
-from rl_postproc.utils.errors import UserError
 
-from ..base import Agent, FitResult, ProgressCallback, constant_fit, require_own_parameters, silent
+from ..base import (
+    Agent,
+    FitResult,
+    ProgressCallback,
+    constant_fit,
+    require_classes_apart,
+    require_own_parameters,
+    silent,
+)
 
 State = tuple[int, ...]
 """Index of the value of each parameter of a linear stack."""
@@ -40,10 +47,7 @@ class BeamSearch(Agent):
     def check(self, task: TuningTask) -> None:
         """Needs an objective that splits by class, and parameters of each class's own."""
         require_own_parameters(self, task)
-        none = {name: torch.zeros(1, dtype=torch.float64) for name in task.metric.columns}
-        if task.objective.class_terms(task.metric, none) is None:
-            raise UserError(f"The agent 'beam_search' searches each class by itself, but the objective "
-                            f"'{task.objective.name}' does not split by class; use another objective.")  # fmt: skip
+        require_classes_apart(self, task, "use another objective")
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Searches one class after another."""
@@ -68,6 +72,7 @@ class _Climb:
 
     def __init__(self, task: TuningTask, scores: ScoreSet, stack: Stack, beam: int):
         self._task, self._scores, self._stack, self._beam = task, scores, stack, beam
+        self._objective = task.objective.on(scores)
         self._known: dict[tuple[State, int], torch.Tensor] = {}
         self.tried = 0
 
@@ -101,7 +106,7 @@ class _Climb:
         if (held, coordinate) not in self._known:
             stack = _held(self._stack, {i: index for i, index in enumerate(state) if i not in (coordinate, last)})
             totals = sweep_totals(self._scores, stack, self._task.metric).totals()
-            terms = self._task.objective.class_terms(self._task.metric, floating(totals))
+            terms = self._objective.class_terms(self._task.metric, floating(totals))
             assert terms is not None
             quality = terms[:, 0].expand(stack.space.n_candidates)
             if bool(quality.isnan().any()):  # a class without references is best when it is silent

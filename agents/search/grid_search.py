@@ -12,7 +12,7 @@ from rl_postproc.metrics.base import Counts, floating, total_counts
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
-from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
+from ..base import Agent, FitResult, ProgressCallback, constant_fit, require_classes_apart, silent
 from .inner_folds import FOLDS, best_width
 
 Selection = Literal["maximum", "smoothed", "inner_folds"]
@@ -23,8 +23,9 @@ Fraction = Annotated[float, Field(gt=0, le=100)]
 class GridSearch(Agent):
     """The best constant parameters of the grid, read off the count table, each class by itself or one setting for all.
 
-    Macro F1 of constant parameters splits by class, so that with ``selection: maximum`` the per-class search is the true
-    optimum on its data: no other constant parameters from the grid score higher there. On other clips a broad hill is
+    Macro F1 of constant parameters splits by class, as most objectives do, so that with ``selection: maximum`` the per-class
+    search is the true optimum on its data: no other constant parameters from the grid score higher there. So it is for micro
+    F1, class by class at each value that is reached. On other clips a broad hill is
     worth more than a sharp peak: with ``smoothed`` each class's scores are smoothed over neighbouring candidates before
     the best is taken, which holds out better by half a point on average where events are scored, and worse by as much where
     tags are. With ``inner_folds`` the clips say how strongly: by the width, unless none, half of it or twice it holds out
@@ -62,10 +63,8 @@ class GridSearch(Agent):
                 timed = [own for own, unit in zip(names, units, strict=True) if unit == "seconds"]
                 raise UserError(f"The agent 'grid_search' is to set '{name}' by lengths of events, but the stack has no such "
                                 f"parameter in seconds (it has {', '.join(timed) or 'none'}).")  # fmt: skip
-        none = {name: torch.zeros(1, dtype=torch.float64) for name in task.metric.columns}
-        if self.scope == "class" and task.objective.class_terms(task.metric, none) is None:
-            raise UserError(f"The agent 'grid_search' searches each class by itself, but the objective "
-                            f"'{task.objective.name}' does not split by class; set scope: global.")  # fmt: skip
+        if self.scope == "class":
+            require_classes_apart(self, task, "set scope: global", ratio=True)
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Returns the best candidate of each class, or of all classes together."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from rl_postproc.metrics import Micro
 from rl_postproc.metrics.base import Counts, floating
 from rl_postproc.task import TuningTask
 
@@ -29,12 +30,12 @@ class Trials:
 
     def __init__(self, task: TuningTask, average: Average):
         self.task, self._metric = task, task.metric
-        self.average: Average = average
+        self._objective = Micro() if average == "micro" else task.objective
         self.sizes = torch.tensor(task.action_sizes(per_class=False))
         self._totals = floating({name: column.cpu() for name, column in task.summed.totals().items()})
         self._classes = torch.arange(task.scores.n_classes)
-        terms = task.objective.class_terms(self._metric, self._totals)
-        self.separate = average == "macro" and terms is not None and not task.stack.space.shared
+        terms = self._objective.class_terms(self._metric, self._totals)
+        self.separate = terms is not None and not task.stack.space.shared
         self.known = ~(self._metric.score(self._totals) if terms is None else terms).isnan().all(0)
         self._best = torch.zeros_like(self._classes)
         self._best_score = torch.full((len(self._classes) if self.separate else 1,), -torch.inf, dtype=torch.float64)
@@ -49,7 +50,7 @@ class Trials:
         candidate = self.task.candidates(actions, per_class=False)
         counts = self._counts(candidate)
         if self.separate:
-            score = self.task.objective.class_terms(self._metric, counts)
+            score = self._objective.class_terms(self._metric, counts)
             assert score is not None
             # A class without references is best when it estimates least.
             score = torch.where(score.isnan(), -self._metric.output(counts).double(), score)
@@ -75,15 +76,13 @@ class Trials:
         }
 
     def _mean(self, counts: Counts) -> torch.Tensor:
-        """Returns the macro or micro score of counts ``[..., class]``, float64 ``[...]``."""
-        if self.average == "micro":
-            counts = {name: column.sum(-1, keepdim=True) for name, column in counts.items()}
-        return self.task.objective.value(self._metric, counts)
+        """Returns the objective of counts ``[..., class]``, float64 ``[...]``."""
+        return self._objective.value(self._metric, counts)
 
     @property
     def figure(self) -> str:
         """What the curve calls the score, such as ``train_macro_f1``."""
-        return f"train_{self.average}_{self._metric.score_name}"
+        return f"train_{self._objective.called(self._metric)}"
 
     @property
     def best_score(self) -> float:

@@ -78,7 +78,7 @@ class Tuned(ResumableAgent):
                 found = kept[0]
             evaluations += found["evaluations"]
             scores.append(found["score"])
-            score = {f"inner_{task.objective.name}_{task.metric.score_name}": scores[-1]}
+            score = {f"inner_{task.objective.called(task.metric)}": scores[-1]}
             curve.append({"trial": i + 1.0, **self._figures(agent), **score})
         best = scores.index(max(scores))
         last = fit_within(tried[best], task, seed, share(report, 1 - 1 / n_fits, 1), parts.below("chosen"))

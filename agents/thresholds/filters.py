@@ -8,13 +8,17 @@ from functools import cache
 import torch
 
 from rl_postproc.counts.all_thresholds import check_all_thresholds
-from rl_postproc.counts.choice import Choice, macro_gain, micro_gain
+from rl_postproc.counts.choice import Choice, micro_gain, objective_gain
 from rl_postproc.counts.threshold_counts import ThresholdCounts
 from rl_postproc.metrics.f1 import DETECTION, mean_f1
+from rl_postproc.metrics.objectives import Macro, Micro, Objective
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
 from ..base import Agent, Average, require_f1
+
+OF_F1: dict[Average, Objective] = {"macro": Macro(), "micro": Micro()}
+"""The objectives that the agents know which follow F1."""
 
 
 def check_thresholds(agent: Agent, task: TuningTask, of_events: bool = False) -> None:
@@ -45,42 +49,45 @@ def f1_of(hits: torch.Tensor, found: torch.Tensor, reference: torch.Tensor, aver
 
 
 def choose_filters(
-    task: TuningTask, counts: ThresholdCounts, propose: Callable[[float], Choice], average: Average
+    task: TuningTask, counts: ThresholdCounts, propose: Callable[[float], Choice], objective: Objective
 ) -> tuple[torch.Tensor, float]:
     """Chooses the filter setting of each class, given a threshold for each setting and class.
 
     Macro F1 splits by class. For micro F1 the iteration of Dinkelbach (1967) does: at the micro F1 λ reached so far
-    each class takes what maximises ``2·TP − λ·estimated``, until λ stops growing. Parameters of global scope are held
-    equal over the classes.
+    each class takes what maximises ``2·TP − λ·estimated``, until λ stops growing; so it is for other objectives, with the
+    price λ of their gradient. Parameters of global scope are held equal over the classes.
 
     Args:
         task: the task that the counts are of.
         counts: its counts at all thresholds.
-        propose: given λ, which macro F1 has no use for, choices ``[column]``.
-        average: ``macro`` or ``micro``.
+        propose: given λ, which an objective that splits by class has no use for, choices ``[column]``.
+        objective: what is maximised; it splits by class, or is a ratio of sums (`Objective.pooled`).
 
     Returns:
-        Parameter values ``[class, parameter]``, and the F1 they reach.
+        Parameter values ``[class, parameter]``, and the objective they reach.
     """
     settings, reference, propose = counts.settings, counts.reference.sum(0).cpu(), cache(propose)
     group = task.stack.space.global_group[:: task.stack.space.sizes[-1]]
     classes = torch.arange(len(reference))
-    best, best_value = torch.empty(0), -1.0
+    apart = None if objective.pooled else objective_gain(objective, task.metric, reference, len(classes))
+    best, best_value = torch.empty(0), -torch.inf
     for g in group.unique().tolist():
-        values, lam = torch.empty(0), -1.0
+        values, value, price = torch.empty(0), -torch.inf, 0.0
         while True:
-            price = max(0.0, lam)
             threshold, hits, found = (part.cpu().reshape(len(settings), -1) for part in propose(price))
-            gain = (macro_gain(reference) if average == "macro" else micro_gain(price))(hits, found, classes)
+            gain = (apart or micro_gain(price))(hits, found, classes.expand(hits.shape))
             index = torch.where((group == g)[:, None], gain, -torch.inf).argmax(0)
-            reached = float(f1_of(hits[index, classes], found[index, classes], reference, average))
-            if reached <= lam:
+            columns = (hits[index, classes], found[index, classes], reference)
+            reached = dict(zip(DETECTION, (column.double() for column in columns), strict=True))
+            now = float(objective.value(task.metric, reached))
+            if now <= value:
                 break
-            values, lam = torch.cat([settings[index], threshold[index, classes, None]], 1), reached
-            if average == "macro":
+            values, value = torch.cat([settings[index], threshold[index, classes, None]], 1), now
+            if apart is not None:
                 break
-        if lam > best_value:
-            best, best_value = values, lam
+            price = max(0.0, float(objective.linearise(task.metric, reached, 1).lam.max()))
+        if value > best_value:
+            best, best_value = values, value
     return best, best_value
 
 
@@ -89,7 +96,7 @@ def keep_best_filters(
 ) -> tuple[torch.Tensor, float]:
     """Chooses the filter setting of each class for thresholds ``[column]``; see `choose_filters`."""
     choice = Choice(thresholds, *counts.at(thresholds))
-    return choose_filters(task, counts, lambda _: choice, average)
+    return choose_filters(task, counts, lambda _: choice, OF_F1[average])
 
 
 class Adam:

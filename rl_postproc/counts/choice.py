@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import torch
 
-from rl_postproc.metrics.f1 import f1
+from rl_postproc.metrics.base import Metric
+from rl_postproc.metrics.f1 import DETECTION, f1
+from rl_postproc.metrics.objectives import Objective
 from rl_postproc.utils.tensors import flatnonzero
 
 Gain = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,6 +27,25 @@ def macro_gain(reference: torch.Tensor) -> Gain:
     def gain(hits: torch.Tensor, found: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
         wanted = reference[column]
         return torch.where(wanted > 0, f1(hits, found, wanted), -found.double())
+
+    return gain
+
+
+def objective_gain(objective: Objective, metric: Metric, reference: torch.Tensor, n_classes: int) -> Gain:
+    """What orders the settings of a class by an objective that splits by class; one without a term estimates the least.
+
+    Args:
+        objective: what is maximised; it must not fall with more true positives and not rise with more estimates.
+        metric: what was counted, of the columns `DETECTION`.
+        reference: number of references, int64 ``[column]``.
+        n_classes: columns follow one another class by class, filter setting by filter setting.
+    """
+
+    def gain(hits: torch.Tensor, found: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+        columns = (hits.double(), found.double(), reference[column].double())
+        quality = objective.at(column % n_classes).quality(metric, dict(zip(DETECTION, columns, strict=True)))
+        assert quality is not None
+        return torch.where(quality.isnan(), -columns[1], quality)
 
     return gain
 

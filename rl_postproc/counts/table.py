@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +12,9 @@ from rl_postproc.metrics.base import Counts, Metric, Score, floating, total_coun
 from rl_postproc.metrics.objectives import Linearisation, Objective
 from rl_postproc.pipeline.space import ParameterSpace
 from rl_postproc.utils.errors import UserError
+
+_MOST_ROUNDS = 100
+"""Rounds in the search for a ratio's highest value, of which a handful do."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,12 @@ class CountTable:
     ) -> torch.Tensor:
         """Returns the candidates, one a class, that together maximise the objective, int64 ``[class]``.
 
-        The objective must be a mean of terms of the classes, so that each is searched by itself; parameters of global
-        scope are held equal by trying each of their values. Classes without a term (no references), or with one that no
-        candidate changes (no attainable hit), take the candidate that detects least. Ties go to the middle of the widest
-        run of equals among the last parameter's values, which is the choice least likely to fall over on other clips.
+        Where the objective is a mean of terms of the classes, each is searched by itself; where it is a ratio of sums over
+        classes and counts (`Objective.pooled`), each is at the value of the ratio that has been reached, until that stands
+        still (Dinkelbach 1967). Parameters of global scope are held equal by trying each of their values. Classes without a
+        term (no references), or with one that no candidate changes (no attainable hit), take the candidate that detects
+        least. Ties go to the middle of the widest run of equals among the last parameter's values, which is the choice
+        least likely to fall over on other clips.
 
         Args:
             objective: what is maximised.
@@ -107,20 +112,50 @@ class CountTable:
             allowed: which candidates a class may have, bool ``[class, candidate]``; all when None.
 
         Raises:
-            UserError: the objective does not split by class.
+            UserError: the objective is neither.
         """
-        totals = self.totals()
-        quality = objective.class_terms(self.metric, floating(totals))
-        if quality is None:
+        totals = floating(self.totals())
+        smooth, output = self._smoother(smoothing), self.metric.output(totals)
+        terms = objective.smoothed_terms(self.metric, totals, smooth) if smoothing else None
+        terms = objective.class_terms(self.metric, totals) if terms is None else terms
+        if terms is not None:
+            return self._best_of_terms(terms, output, allowed)
+        if not objective.pooled:
             raise UserError(f"The objective '{objective.name}' does not split by class, so no search of each class by "
                             "itself maximises it; use another agent.")  # fmt: skip
-        quality = quality.T
+        found, value = self._best_of_terms(smooth(self.metric.score(totals)), output, allowed), -torch.inf
+        best = found
+        for _ in range(_MOST_ROUNDS):
+            reached = floating(total_counts(self.of_choice(found)))
+            now = float(objective.value(self.metric, reached))
+            if now <= value:
+                break
+            best, value = found, now
+            gradient = objective.gradient(self.metric, reached)
+            gain = sum(g * totals[name] for g, name in zip(gradient, self.metric.columns, strict=True))
+            assert isinstance(gain, torch.Tensor)
+            found = self._best_of_terms(smooth(gain), output, allowed)
+        return best
+
+    def _smoother(self, smoothing: float) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Returns what smooths figures ``[candidate, class]`` over the candidates, but for classes that they do not tell."""
+
+        def smooth(figures: torch.Tensor) -> torch.Tensor:
+            if not smoothing:
+                return figures
+            rows = figures.T.expand(-1, self.space.n_candidates).clone()
+            whole = ~(rows.isnan() | (rows == rows[:, :1]).all(1, keepdim=True)).any(1)
+            rows[whole] = smoothed(rows[whole], self.space.grids, smoothing)
+            return rows.T
+
+        return smooth
+
+    def _best_of_terms(self, terms: torch.Tensor, output: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
+        """Returns the candidate of each class with the highest term, else the least output, of ``[candidate, class]``."""
+        quality = terms.T
         known = ~quality.isnan().all(1)
         idle = quality.isnan() | (quality == quality[:, :1]).all(1, keepdim=True)
-        whole = ~idle.any(1)
-        if smoothing:
-            quality[whole] = smoothed(quality[whole], self.space.grids, smoothing)
-        quality = torch.where(idle, -self.metric.output(totals).T.double(), quality)
+        quality = torch.where(idle, -output.T, quality)
         if allowed is not None:
             quality = quality.expand(-1, self.space.n_candidates).where(allowed, -torch.inf)
         group = self.space.global_group.to(quality.device)

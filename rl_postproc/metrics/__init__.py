@@ -4,7 +4,7 @@ from rl_postproc.metrics.base import Counts, Metric, PreparedMetric, Score, tota
 from rl_postproc.metrics.event_based.metric import EventBased
 from rl_postproc.metrics.f1 import f1
 from rl_postproc.metrics.intersection.metric import IntersectionBased
-from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
+from rl_postproc.metrics.objectives import Linearisation, Macro, Micro, Objective
 from rl_postproc.metrics.segment_based.metric import SegmentBased
 from rl_postproc.metrics.tagging.metric import Tagging
 
@@ -15,6 +15,7 @@ __all__ = [
     "Linearisation",
     "Macro",
     "Metric",
+    "Micro",
     "Objective",
     "PreparedMetric",
     "Score",

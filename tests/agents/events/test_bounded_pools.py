@@ -98,7 +98,7 @@ def test_a_single_long_clip_is_held_out_part_by_part() -> None:
     assert torch.equal(of_event, (3 * middle / task.scores.width).long())
     assert int(torch.bincount(of_event, minlength=3).min()) > 100
     assert bool((value.held_out > 0).all())
-    assert value.constants_macro == task.table.score(task.best_constants).macro
+    assert value.constants == task.table.score(task.best_constants).macro
     assert len(settings.fit(task, 0).post_processor.apply(task.scores)) > 0
 
 

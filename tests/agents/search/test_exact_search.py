@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 from threshold_cases import THRESHOLD, macro_f1, random_tags, tag_task, thresholds_of
 
 from rl_postproc.counts.all_thresholds import sweep_all_thresholds
+from rl_postproc.metrics import Macro, Micro
 from rl_postproc.metrics.event_based.sed_eval import sed_eval_counts
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
@@ -62,7 +63,7 @@ def test_exact_search_chooses_filters_as_the_grid_does_where_the_grid_has_every_
 def test_the_exact_optimum_scores_in_sed_eval_what_it_promises_and_beats_the_grid(average):
     task = TuningTask.build(small_simulation(n_clips=40), [{"stage": "median", "kernel": [0.0, 0.6]}, *THRESHOLD])
     counts = sweep_all_thresholds(task.scores, task.stack, task.metric)
-    values, promised = best_constants(task, counts, average)
+    values, promised = best_constants(task, counts, Macro() if average == "macro" else Micro())
     events = task.stack.events(task.scores, values)
     _, score = sed_eval_counts(task.scores.require_references(), events, task.metric)
     assert (score.macro if average == "macro" else score.micro) == pytest.approx(promised, abs=1e-12)
