@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from rl_postproc.metrics.base import Counts
 from rl_postproc.metrics.f1 import DETECTION
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
@@ -52,11 +53,14 @@ class FitResult:
         evaluations: reward evaluations: how often a parameter setting was scored on a clip, counting all classes of a
             clip as one.
         curve: figures along the way, one mapping a row.
+        held_out: counts ``[class]`` on the clips of inner folds that were left out, by what was chosen without them; None
+            where the agent has none. What a minimum reaches there is no luck of the clips that it was sought on.
     """
 
     post_processor: PostProcessor
     evaluations: int
     curve: list[dict[str, float]] = field(default_factory=list)
+    held_out: Counts | None = None
 
 
 class Agent(Registered, ABC):

@@ -6,14 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from rl_postproc.metrics.base import Counts, Metric, total_counts
+from rl_postproc.metrics.base import Metric, total_counts
 from rl_postproc.metrics.objectives import Objective
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import Source, TuningTask
 from rl_postproc.utils.errors import UserError, warn
 
-from .base import Agent, ProgressCallback, check_agent, make_agent, silent
+from .base import Agent, FitResult, ProgressCallback, check_agent, make_agent, silent
 
 
 def tune(
@@ -59,25 +59,28 @@ def tune(
     task = TuningTask.build(scores, stack, metric, objective=objective)
     check_agent(learner, task)
     with _reporting(learner, progress) as report:
-        post_processor = learner.fit(task, seed, report).post_processor
-    post_processor.about |= about(learner, seed, task)
+        fit = learner.fit(task, seed, report)
+    fit.post_processor.about |= about(learner, seed, task)
     if task.objective.constrained:
-        events = post_processor.apply(task.scores)
-        tell_unmet(task, total_counts(task.metric.count(task.scores.require_references(), events)))
-    return post_processor
+        tell_unmet(task, fit)
+    return fit.post_processor
 
 
-def tell_unmet(task: TuningTask, counts: Counts) -> None:
-    """Says which classes miss the objective's minimum on the training clips, if it has one and any do.
+def tell_unmet(task: TuningTask, fit: FitResult) -> None:
+    """Says which classes miss the objective's minimum, if it has one and any do: on inner folds left out, else where tuned.
 
     Args:
         task: the training clips.
-        counts: of what has been tuned, summed over clips, ``[class]``.
+        fit: what has been tuned on them.
 
     Warns:
         DataWarning: some do.
     """
-    sentence = task.objective.unmet(task.metric, counts, task.scores.classes)
+    counts, where = fit.held_out, "inner folds of the training clips"
+    if counts is None:
+        events, where = fit.post_processor.apply(task.scores), "the training clips"
+        counts = total_counts(task.metric.count(task.scores.require_references(), events))
+    sentence = task.objective.unmet(task.metric, counts, task.scores.classes, where)
     if sentence:
         warn(sentence)
 

@@ -121,7 +121,7 @@ def run_fold(
         f"train_macro_{metric.score_name}": scored.macro,
         f"train_micro_{metric.score_name}": scored.micro,
         "curve": fit.curve,
-        "missed": train.objective.missed(metric, total_counts(own), train.scores.classes),
+        "missed": train.objective.missed(metric, fit.held_out or total_counts(own), train.scores.classes),
         "files": {name: _digest((folder / name).read_bytes()) for name in FILES if (folder / name).exists()},
     }
     write_json(folder / RESULT, sealed(result))

@@ -56,7 +56,7 @@ def objective_results(
         ``name``; where it has a minimum, by agent, ``cost``: how much higher the macro score of the same agent is that was
         tuned for it alone, with its 95 % interval over clips and seeds; ``reached``: by class, what is reached held out of
         the minimum, means over seeds; and ``missed_in_training``: classes by the number of folds in which their minimum was
-        missed on the training clips, and the most and the least that was reached there.
+        missed on the training clips (on inner folds of them where an agent has some), and what was reached there.
     """
     metric, objective = task.metric, task.objective.reported()
     found: dict[str, Any] = {"name": objective.called(metric), "settings": task.objective.model_dump(mode="json")}

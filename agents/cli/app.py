@@ -17,6 +17,7 @@ from .benchmark import benchmark, demo
 from .catalogue import datasets, download
 from .check import check
 from .convert import convert
+from .diary import diary
 from .evaluate import evaluate
 from .export import export
 from .listing import list_names
@@ -30,8 +31,8 @@ app = typer.Typer(
     help="Tune the post-processing of sound event detectors: scores in, better events out.\n\n"
     "Begin with `rl-postproc demo`. With scores of your own: `benchmark` tells which agent is worth it on clips that "
     "it has not seen, `train` tunes a post-processor, `apply` turns scores into events with it, and `evaluate` scores "
-    "events. Of audio alone `scores` makes scores. `list` shows everything that configs can name, `datasets` the public data "
-    "that can be downloaded.",
+    "events; `diary` tells what kinds of errors they make. Of audio alone `scores` makes scores. `list` shows everything that "
+    "configs can name, `datasets` the public data that can be downloaded.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,7 +47,9 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-for command in (demo, check, benchmark, train, apply, export, evaluate, convert, simulate, make, datasets, download):
+for command in (
+    demo, check, benchmark, train, apply, export, evaluate, diary, convert, simulate, make, datasets, download
+):
     app.command()(command)
 app.command("list")(list_names)
 app.add_typer(scores, name="scores")

@@ -155,7 +155,8 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         show("applying it to the training clips and certifying the figures", 1.0, {})
         events = fit.post_processor.apply(scores)
         figures = evaluate(scores.require_references(), events, config.metric)
-        tell_unmet(task, figures.counts)
+        if task.objective.constrained:
+            tell_unmet(task, fit)
         chosen = chosen_parameters(fit.post_processor, task, events)
         told = {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json(), "chosen": chosen}
         write_json(out / "report.json", told)

@@ -40,4 +40,4 @@ class EventSet(ValueSettings):
         judge = EventAdditive(value.value_function, task.grid, task.bounds)
         policy = EventSetPolicy(judge, without_score(task), value.lam)
         processor = PostProcessor(task.stack, task.scores.classes, policy, task.scores.hop)
-        return FitResult(processor, task.stack.space.n_candidates * task.scores.n_clips, value.curve)
+        return FitResult(processor, task.stack.space.n_candidates * task.scores.n_clips, value.curve, value.counts)

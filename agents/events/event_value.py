@@ -32,7 +32,9 @@ class EventValue(ValueSettings):
         value = fit_value(task, self, seed, report, parts=parts)
         if self.fallback and value.constants_win:
             return fit_best_constants(task, curve=value.curve)
-        return event_additive_fit(task, value.value_function, curve=value.curve)
+        fit = event_additive_fit(task, value.value_function, curve=value.curve)
+        fit.held_out = value.counts
+        return fit
 
 
 def event_additive_fit(

@@ -44,6 +44,7 @@ class Value:
         value_function: gives any event its value, averaged over the inner models.
         held_out: P(match) of the task's own events by inner models that have not seen their clip, ``[event]``.
         lam: λ of each class, ``[class]``.
+        counts: of what is chosen on inner held-out clips, ``[class]``.
         inner: objective of what is chosen on inner held-out clips.
         constants: objective of the per-class search on the same inner held-out clips.
         objective: what results call the objective.
@@ -52,6 +53,7 @@ class Value:
     value_function: EventValueFunction
     held_out: torch.Tensor
     lam: torch.Tensor
+    counts: Counts
     inner: float
     constants: float
     objective: str
@@ -128,7 +130,7 @@ def fit_value(
     name = task.objective.called(task.metric)
     report(1.0, {f"inner_{name}": inner})
     value_function = functions[0] if len(functions) == 1 else MeanValues(functions)
-    return Value(value_function, held_out, lam, inner, plain, name)
+    return Value(value_function, held_out, lam, total_counts(counts), inner, plain, name)
 
 
 def _inner_folds(task: TuningTask, n_folds: int) -> tuple[torch.Tensor | None, torch.Tensor]:

@@ -23,9 +23,9 @@ Choose = Callable[[TuningTask], torch.Tensor]
 class RolloutCallback(BaseCallback):
     """After every rollout: moves the linearisation to where the policy is, lowers the entropy bonus, reports, saves.
 
-    The figures are the objective (macro F1) of the argmax policy with every clip counted once: on the training clips and, where
-    some were set aside, on clips it does not learn from. Only the latter choose anything: the policy that was best on them
-    is kept, and training stops early when it has not improved on them for ``patience`` rollouts. Where none were set
+    The figures are the objective (macro F1) of the argmax policy with every clip counted once: on the training clips and,
+    where some were set aside, on clips it does not learn from. Only the latter choose anything: the policy that was best on
+    them is kept, and training stops early when it has not improved on them for ``patience`` rollouts. Where none were set
     aside, the last policy is kept. The entropy bonus falls to 0 with the last rollout.
     """
 

@@ -9,11 +9,13 @@ import torch
 from pydantic import Field, model_validator
 
 from rl_postproc.metrics.base import Counts, floating, total_counts
+from rl_postproc.metrics.objectives import Constrained
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, require_classes_apart, silent
 from .inner_folds import FOLDS, best_width
+from .inner_margin import best_margins
 
 Selection = Literal["maximum", "smoothed", "inner_folds"]
 
@@ -29,7 +31,7 @@ class GridSearch(Agent):
     worth more than a sharp peak: with ``smoothed`` each class's scores are smoothed over neighbouring candidates before
     the best is taken, which holds out better by half a point on average where events are scored, and worse by as much where
     tags are. With ``inner_folds`` the clips say how strongly: by the width, unless none, half of it or twice it holds out
-    clearly better on five inner folds.
+    clearly better on five inner folds; and under a minimum, by how much it must be exceeded in each class.
     """
 
     agent: Literal["grid_search"] = "grid_search"
@@ -70,6 +72,11 @@ class GridSearch(Agent):
         """Returns the best candidate of each class, or of all classes together."""
         space, evaluations = task.stack.space, task.stack.space.n_candidates * task.scores.n_clips
         width = {"maximum": 0.0, "smoothed": 1.0}.get(self.selection)
+        if width is None and isinstance(task.objective, Constrained) and self.scope == "class" and not self.fractions:
+            found, held_out = best_margins(task, task.objective, self.smoothing)
+            fit = constant_fit(task, space.values[found.cpu()], evaluations * (1 + FOLDS))
+            fit.held_out = held_out
+            return fit
         if width is None:
             width = best_width(task, self._counts)
             evaluations *= 1 + FOLDS

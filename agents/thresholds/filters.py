@@ -78,7 +78,9 @@ def choose_filters(
             gain = (apart or micro_gain(price))(hits, found, classes.expand(hits.shape))
             index = torch.where((group == g)[:, None], gain, -torch.inf).argmax(0)
             columns = (hits[index, classes], found[index, classes], reference)
-            reached = dict(zip(DETECTION, (column.double() for column in columns), strict=True))
+            reached: dict[str, torch.Tensor] = dict(
+                zip(DETECTION, (column.double() for column in columns), strict=True)
+            )
             now = float(objective.value(task.metric, reached))
             if now <= value:
                 break

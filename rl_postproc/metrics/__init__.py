@@ -4,23 +4,40 @@ from rl_postproc.metrics.base import Counts, Metric, PreparedMetric, Score, tota
 from rl_postproc.metrics.event_based.metric import EventBased
 from rl_postproc.metrics.f1 import f1
 from rl_postproc.metrics.intersection.metric import IntersectionBased
-from rl_postproc.metrics.objectives import Linearisation, Macro, Micro, Objective
+from rl_postproc.metrics.objectives import (
+    Cost,
+    ErrorRate,
+    F1AtPrecision,
+    FBeta,
+    Linearisation,
+    Macro,
+    Micro,
+    Objective,
+    PrecisionAtRecall,
+    Weighted,
+)
 from rl_postproc.metrics.segment_based.metric import SegmentBased
 from rl_postproc.metrics.tagging.metric import Tagging
 
 __all__ = [
+    "Cost",
     "Counts",
+    "ErrorRate",
     "EventBased",
+    "F1AtPrecision",
+    "FBeta",
     "IntersectionBased",
     "Linearisation",
     "Macro",
     "Metric",
     "Micro",
     "Objective",
+    "PrecisionAtRecall",
     "PreparedMetric",
     "Score",
     "SegmentBased",
     "Tagging",
+    "Weighted",
     "f1",
     "total_counts",
 ]

@@ -19,8 +19,8 @@ def objective_table(results: Mapping[str, Any]) -> Table:
     """Returns each agent's objective with its interval, its macro score, and what the minimum costs of it.
 
     Args:
-        results: ``rows``, ``score``, ``agents`` with ``value``, ``low`` and ``high``, and ``objective``: ``name`` and, where it
-            has a minimum, ``minimum`` by agent.
+        results: ``rows``, ``score``, ``agents`` with ``value``, ``low`` and ``high``, and ``objective``: ``name`` and, where
+            it has a minimum, ``minimum`` by agent.
     """
     told, score = results["objective"], score_label(results["score"])
     minimum = told.get("minimum")

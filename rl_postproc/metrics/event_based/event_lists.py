@@ -31,6 +31,11 @@ def match_events(references: Events, estimates: Events, metric: CollarMetric) ->
     return matched
 
 
+def matched_references(references: Events, estimates: Events, metric: CollarMetric) -> torch.Tensor:
+    """Returns the estimate that a maximum matching gives each reference, -1 for none, int64 ``[reference]``."""
+    return _partners(*_pairs(references, estimates, metric), len(references), len(estimates))
+
+
 def match_levels(references: Events, estimates: Events, levels: torch.Tensor, metric: CollarMetric) -> Intervals:
     """Counts the true positives of events that are kept up to a level each, at every level at once.
 
@@ -75,14 +80,19 @@ def match_levels(references: Events, estimates: Events, levels: torch.Tensor, me
 
 def _matched(ref: torch.Tensor, est: torch.Tensor, n_ref: int, n_est: int) -> torch.Tensor:
     """Returns which references a maximum matching of the pairs serves, bool ``[reference]``."""
+    return _partners(ref, est, n_ref, n_est) >= 0
+
+
+def _partners(ref: torch.Tensor, est: torch.Tensor, n_ref: int, n_est: int) -> torch.Tensor:
+    """Returns the estimate that a maximum matching of the pairs gives each reference, -1 for none, int64 ``[reference]``."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     if not len(ref):
-        return torch.zeros(n_ref, dtype=torch.bool)
+        return torch.full((n_ref,), -1)
     edges = (np.ones(len(ref), dtype=np.int8), (ref.numpy(), est.numpy()))
     graph = csr_array(edges, shape=(n_ref, n_est))
-    return torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column") >= 0)
+    return torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column")).long()
 
 
 def events_within_collars(references: Events, estimates: Events, metric: CollarMetric) -> torch.Tensor:

@@ -45,7 +45,7 @@ class Objective(Registered, ABC):
 
     @property
     def pooled(self) -> bool:
-        """Whether it is a ratio of two sums over classes and counts, so that it splits by class at each value of the ratio."""
+        """Whether it is a ratio of sums over classes and counts, so that it splits by class at each value of the ratio."""
         return False
 
     @property
@@ -70,8 +70,8 @@ class Objective(Registered, ABC):
         needed = self.columns_needed(metric)
         missing = [name for name in needed if name not in metric.columns]
         if missing:
-            raise UserError(f"The objective '{self.name}' is made of {_listed(needed)}, but the metric '{metric.name}' does "
-                            f"not count {_listed(missing[:1])}; use an objective for any metric, such as 'macro'.")  # fmt: skip
+            raise UserError(f"The objective '{self.name}' is made of {_listed(needed)}, but the metric '{metric.name}' "
+                            f"does not count {_listed(missing[:1])}; use one for any metric, such as 'macro'.")  # fmt: skip
 
     def on(self, scores: ScoreSet) -> Objective:
         """Returns the objective that knows the clips: their classes, where settings name some, and their length."""
@@ -111,8 +111,8 @@ class Objective(Registered, ABC):
         """Returns, for the classes whose counts ``[class]`` miss a minimum, what they reach and the minimum."""
         return {}
 
-    def unmet(self, metric: Metric, counts: Counts, classes: Sequence[str]) -> str | None:
-        """Returns a sentence on the classes whose counts ``[class]`` of the training clips miss a minimum; None without any."""
+    def unmet(self, metric: Metric, counts: Counts, classes: Sequence[str], where: str) -> str | None:
+        """Returns a sentence on the classes whose counts ``[class]`` on some clips miss a minimum; None where none do."""
         return None
 
     def gradient(self, metric: Metric, counts: Counts) -> torch.Tensor:

@@ -3,8 +3,8 @@
 Settings of a class that reach the minimum are ordered by what is aimed at; others come after them, by how much of the
 minimum they reach. The term of a class is the one in [0, 1], or what is lacking, below 0: the objective is their mean.
 
-An agent that decides clip by clip takes a price from it. Its reward in a class is ``2·TP − λ·estimated`` as for F1, only that λ
-is raised (for a recall lowered) until the minimum is reached: a multiplier μ ≥ 0 on ``TP − minimum · estimated`` beside F1
+An agent that decides clip by clip takes a price from it. Its reward in a class is ``2·TP − λ·estimated`` as for F1, only that
+λ is raised (for a recall lowered) until the minimum is reached: a multiplier μ ≥ 0 on ``TP − minimum · estimated`` beside F1
 changes nothing but λ, which grows from F1 at μ = 0 to twice the minimum at μ = ∞, the price at which an event must be right
 as probably as the minimum says. So λ stands for the multiplier, and moves after each pass by what is lacking.
 """
@@ -17,7 +17,8 @@ from statistics import NormalDist
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, PrivateAttr
+from typing_extensions import Self
 
 from rl_postproc.metrics.base import Counts, Metric
 from rl_postproc.metrics.f1 import DETECTION, f1
@@ -35,20 +36,19 @@ _NAMED = 5
 """Classes that a sentence names."""
 
 
-def lower_bound(right: torch.Tensor, of: torch.Tensor, confidence: float | None) -> torch.Tensor:
-    """Returns the share of what is right, or with a confidence a lower bound of what it is beyond these clips; 0 of nothing.
+def lower_bound(right: torch.Tensor, of: torch.Tensor, z: float = 0.0) -> torch.Tensor:
+    """Returns the share of what is right, or a lower bound of what it is beyond these clips; 0 of nothing.
 
     Args:
         right: floating point, any shape.
         of: number of trials, of a shape that broadcasts.
-        confidence: how sure the bound is, one-sided.
+        z: standard errors that the bound lies below; 0 for the share itself.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
     n = of.clamp(min=1e-9)
     share = (right / n).clamp(max=1)
-    if confidence is not None:
-        z = NormalDist().inv_cdf(confidence)
+    if z:
         # The root of exactly 0 has no gradient.
         spread = (share * (1 - share) / n + z**2 / (4 * n**2)).clamp(min=1e-30).sqrt()
         share = (share + z**2 / (2 * n) - z * spread) / (1 + z**2 / n)
@@ -65,8 +65,9 @@ class Constrained(OfClasses):
         default=None,
         gt=0.5,
         lt=1,
-        description="reach the minimum by a lower bound (Wilson) that is so sure, so that it holds on other clips too",
+        description="reach the minimum by a lower bound (Wilson) of what as many other clips give, which is so sure",
     )
+    _margin: float | None = PrivateAttr(None)
 
     @abstractmethod
     def minimum(self, like: torch.Tensor) -> torch.Tensor | float:
@@ -83,6 +84,20 @@ class Constrained(OfClasses):
     @abstractmethod
     def _moved(self, lam: torch.Tensor, lacking: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
         """Returns the next prices λ ``[class]``, from those that have led to what is lacking, and those of the aim alone."""
+
+    def with_margin(self, z: float) -> Self:
+        """Returns the same with a minimum that must be exceeded by so many standard errors, in place of its confidence."""
+        copy = self.model_copy()
+        copy._margin = z
+        return copy
+
+    @property
+    def margin(self) -> float:
+        """Standard errors by which the minimum must be exceeded."""
+        if self._margin is not None:
+            return self._margin
+        # Other clips, as many, err as much again.
+        return 0.0 if self.confidence is None else 2**0.5 * NormalDist().inv_cdf(self.confidence)
 
     @property
     def constrained(self) -> bool:
@@ -127,9 +142,9 @@ class Constrained(OfClasses):
         """See `Objective.missed`."""
         reached, minimum = self.of_minimum(metric, counts)
         lacking = (minimum - reached > _ROUNDING).nonzero()[:, 0].tolist()
-        return {classes[k]: (float(reached[k]), float(minimum[k])) for k in lacking}
+        return {str(classes[k]): (float(reached[k]), float(minimum[k])) for k in lacking}
 
-    def unmet(self, metric: Metric, counts: Counts, classes: Sequence[str]) -> str | None:
+    def unmet(self, metric: Metric, counts: Counts, classes: Sequence[str], where: str) -> str | None:
         """See `Objective.unmet`."""
         found = self.missed(metric, counts, classes)
         if not found:
@@ -138,15 +153,15 @@ class Constrained(OfClasses):
         more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         sure = f" with confidence {self.confidence:g}" if self.confidence is not None else ""
         n = int((counts["reference"] > 0).sum())
-        return (f"The minimum {self.rate}{sure} is not met on the training clips for {len(found)} of {n} classes with "
+        return (f"The minimum {self.rate}{sure} is not met on {where} for {len(found)} of {n} classes with "
                 f"references: {', '.join(named)}{more}.")  # fmt: skip
 
     def linearise(
         self, metric: Metric, counts: Counts, n_clips: int, before: Linearisation | None = None
     ) -> Linearisation:
-        """See `Objective.linearise`; without one before it the price is that of the minimum for evenly spread probabilities."""
+        """See `Objective.linearise`; without one before, the price suits evenly spread probabilities."""
         plain = {name: counts[name].double() for name in metric.columns}
-        gradient = gradient_of(lambda own: mean_of_known(f1(*(own[name] for name in DETECTION))), metric.columns, plain)
+        gradient = gradient_of(lambda own: mean_of_known(_f1_of(own)), metric.columns, plain)
         point = Linearisation.of_gradient(metric.columns, n_clips * gradient)
         lacking = self.lacking(plain)
         if before is None:
@@ -163,6 +178,10 @@ class Constrained(OfClasses):
     def _terms(aim: torch.Tensor, lacking: torch.Tensor) -> torch.Tensor:
         # NaN of a class without references stays.
         return torch.where((lacking > _ROUNDING) & ~aim.isnan(), -lacking, aim)
+
+
+def _f1_of(counts: Counts) -> torch.Tensor:
+    return f1(counts["true_positives"], counts["estimated"], counts["reference"])
 
 
 class F1AtPrecision(Constrained):
@@ -187,11 +206,11 @@ class F1AtPrecision(Constrained):
 
     def aim(self, counts: Counts) -> torch.Tensor:
         """Returns F1."""
-        return f1(*(counts[name] for name in DETECTION))
+        return _f1_of(counts)
 
     def reached(self, counts: Counts) -> torch.Tensor:
         """Returns precision, or its lower bound."""
-        return lower_bound(counts["true_positives"], counts["estimated"], self.confidence)
+        return lower_bound(counts["true_positives"], counts["estimated"], self.margin)
 
     def _first(self, counts: Counts, free: torch.Tensor) -> torch.Tensor:
         # Of probabilities spread evenly above λ/2 the mean is the minimum at this λ.
@@ -224,11 +243,11 @@ class PrecisionAtRecall(Constrained):
     def aim(self, counts: Counts) -> torch.Tensor:
         """Returns precision."""
         hits, estimated, reference = (counts[name] for name in DETECTION)
-        return lower_bound(hits, estimated, None).masked_fill(reference <= 0, torch.nan)
+        return lower_bound(hits, estimated).masked_fill(reference <= 0, torch.nan)
 
     def reached(self, counts: Counts) -> torch.Tensor:
         """Returns recall, or its lower bound."""
-        return lower_bound(counts["true_positives"], counts["reference"], self.confidence)
+        return lower_bound(counts["true_positives"], counts["reference"], self.margin)
 
     def _first(self, counts: Counts, free: torch.Tensor) -> torch.Tensor:
         return free

@@ -36,7 +36,7 @@ class OfClasses(Objective):
         """See `Objective.check`."""
         super().check(metric, classes)
         for name in (name for value in self.by_name() for name in value if name not in classes):
-            raise UserError(f"The objective '{self.name}' has a number for the class '{name}', which is not among the classes "
+            raise UserError(f"The objective '{self.name}' has a number for the class '{name}', which is not among those "
                             f"of the scores{suggest(name, list(classes))}.")  # fmt: skip
 
     def on(self, scores: ScoreSet) -> Self:
