@@ -1,4 +1,4 @@
-"""Conformance checks for what others add: environments, stages, metrics, formats and agents.
+"""Conformance checks for what others add: environments, stages, metrics, objectives, formats and agents.
 
 Each check takes one object, plays with it, and raises `NonConformant` (an ``AssertionError``) with a sentence that says
 what does not hold. They need no test framework::
@@ -13,6 +13,7 @@ from rl_postproc.testing.base import NonConformant
 from rl_postproc.testing.event_format import check_event_format
 from rl_postproc.testing.format import check_format
 from rl_postproc.testing.metric import check_metric
+from rl_postproc.testing.objective import check_objective
 from rl_postproc.testing.ranking import check_ranking
 from rl_postproc.testing.stage import check_stage
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_event_format",
     "check_format",
     "check_metric",
+    "check_objective",
     "check_ranking",
     "check_stage",
 ]

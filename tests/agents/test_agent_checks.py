@@ -114,7 +114,7 @@ def test_a_search_of_an_objective_that_does_not_split_maximises_it() -> None:
     best = max(task.table.score(choice).micro for choice in choices)
     found = EventBased().count(scores.require_references(), fit.post_processor.apply(scores))
     assert EventBased().summarise({name: x.sum(0) for name, x in found.items()}).micro == pytest.approx(best, abs=1e-12)
-    assert fit.curve[-1]["train_macro_f1"] == pytest.approx(best, abs=1e-12)
+    assert fit.curve[-1]["train_test_pooled_f1"] == pytest.approx(best, abs=1e-12)
 
 
 def test_a_benchmark_checks_every_agent_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,10 @@ class Weighted(Objective):
     def class_terms(self, metric: Metric, counts: Counts) -> torch.Tensor:
         """Returns the score of each class, times its references over the mean of those of all classes."""
         score = metric.score(counts)
-        weight = counts["reference"].expand(score.shape).masked_fill(score.isnan(), 0.0)
-        return score * weight * (~score.isnan()).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True).clamp(min=1)
+        unknown = score.isnan()
+        weight = counts["reference"].expand(score.shape).masked_fill(unknown, 0.0)
+        share = weight * (~unknown).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True).clamp(min=1)
+        return (score.masked_fill(unknown, 0.0) * share).masked_fill(unknown, torch.nan)
 
     def quality(self, metric: Metric, counts: Counts) -> torch.Tensor:
         """Returns the score of each class, which its weight does not reorder."""

@@ -137,7 +137,7 @@ class Objective(Registered, ABC):
 
 def gradient_of(function: Callable[[Counts], torch.Tensor], columns: Sequence[str], counts: Counts) -> torch.Tensor:
     """Returns the gradient of a function of counts ``[class]``, float64 ``[column, class]``."""
-    leaves = {name: counts[name].double().requires_grad_() for name in columns}
+    leaves = {name: counts[name].detach().double().clone().requires_grad_() for name in columns}
     gradients = torch.autograd.grad(function(leaves), list(leaves.values()), allow_unused=True)
     rows = [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, leaves.values(), strict=True)]
     return torch.stack(rows)
