@@ -31,7 +31,7 @@ app = typer.Typer(
     help="Tune the post-processing of sound event detectors: scores in, better events out.\n\n"
     "Begin with `rl-postproc demo`. With scores of your own: `benchmark` tells which agent is worth it on clips that "
     "it has not seen, `train` tunes a post-processor, `apply` turns scores into events with it, and `evaluate` scores "
-    "events; `diary` tells what kinds of errors they make. Of audio alone `scores` makes scores. `list` shows everything that "
+    "events; `diary` tells what kinds of errors they make. Of audio alone `scores` makes scores. `list` shows all that "
     "configs can name, `datasets` the public data that can be downloaded.",
     no_args_is_help=True,
     add_completion=False,
@@ -48,7 +48,19 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
 
 
 for command in (
-    demo, check, benchmark, train, apply, export, evaluate, diary, convert, simulate, make, datasets, download
+    demo,
+    check,
+    benchmark,
+    train,
+    apply,
+    export,
+    evaluate,
+    diary,
+    convert,
+    simulate,
+    make,
+    datasets,
+    download,
 ):
     app.command()(command)
 app.command("list")(list_names)

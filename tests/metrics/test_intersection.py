@@ -11,13 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl_postproc import Events, ScoreSet, SimulationConfig, read_scores, simulate
+from rl_postproc import Events, ScoreSet, SimulationConfig, Stack, read_scores, simulate
 from rl_postproc.metrics import IntersectionBased
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
 from rl_postproc.metrics.intersection.oracle import oracle_counts
 from rl_postproc.metrics.intersection.psds import SCENARIOS, psds
 from rl_postproc.metrics.intersection.ranked_counts import Stretches, count_ranked, with_length
-from rl_postproc.testing import check_metric
+from rl_postproc.metrics.intersection.ranking import Psds1, Psds2
+from rl_postproc.metrics.ranking.evaluate import evaluate_ranking
+from rl_postproc.testing import check_metric, check_ranking
 
 CLIPS, CLASSES = ("a.wav", "b.wav"), ("Cat", "Dog")
 
@@ -177,3 +179,24 @@ def test_a_perfect_ranking_has_psds_1_and_silence_0() -> None:
         assert math.isclose(psds(perfect, scenario), 1.0)
         none = Events.from_rows([], CLIPS, CLASSES)
         assert psds(count_ranked(references, Stretches.of_events(none), seconds, scenario.criteria), scenario) == 0.0
+
+
+@pytest.mark.parametrize("metric", [Psds1(), Psds2(), Psds1(dtc=0.5, gtc=0.3, alpha_st=0.0, max_efpr=500.0)])
+def test_psds_conforms_as_a_ranking(metric: Psds1) -> None:
+    check_ranking(metric)
+
+
+@pytest.mark.parametrize("metric", [Psds1(), Psds2()])
+def test_psds_of_events_with_confidences_is_certified(metric: Psds1) -> None:
+    pytest.importorskip("sed_scores_eval")
+    scores = simulate(SimulationConfig(n_clips=12, classes=["Cat", "Dog", "Speech"], clip_seconds=5, seed=1))
+    stack = Stack.from_config([{"stage": "boxes", "window": 0.4}, {"stage": "confidence", "threshold": 0.05}])
+    events = stack.events(scores, stack.space.values[0])
+    apart = torch.ones(len(events), dtype=torch.bool)
+    same = (events.clip[1:] == events.clip[:-1]) & (events.label[1:] == events.label[:-1])
+    apart[1:] = ~(same & (events.onset[1:] <= events.offset[:-1]))
+    columns = (getattr(events, name)[apart] for name in ("clip", "label", "onset", "offset", "confidence"))
+    found = evaluate_ranking(scores.require_references(), Events(events.clip_ids, events.classes, *columns), metric,
+                             scores.durations)  # fmt: skip
+    assert found.certified_by.startswith("sed_scores_eval")
+    assert 0 < found.score.overall < 1

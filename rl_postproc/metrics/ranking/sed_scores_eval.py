@@ -56,11 +56,11 @@ def certify(
     names = [f"class_{k}" for k in known.tolist()]
     tables = {
         clip: create_score_dataframe(scores[:, known.numpy()], times, names)
-        for clip, (times, scores) in enumerate(_frames(estimates, durations))
+        for clip, (times, scores) in enumerate(frames_of(estimates, durations))
     }
     found: Any = auroc(
         {f"clip_{clip}": table for clip, table in tables.items()},
-        _truth(references, known),
+        truth_of(references, known),
         {f"clip_{clip}": float(seconds) for clip, seconds in enumerate(durations)},
         segment_length=segment_length, max_fpr=max_fpr,
     )[0]  # fmt: skip
@@ -71,7 +71,7 @@ def certify(
     return f"sed_scores_eval {version('sed_scores_eval')}"
 
 
-def _frames(estimates: Events | ScoreSet, durations: torch.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
+def frames_of(estimates: Events | ScoreSet, durations: torch.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns times ``[frame + 1]`` and scores ``[frame, class]`` of each clip; those of events change where one does."""
     if isinstance(estimates, ScoreSet):
         edges = estimates.edges.expand(estimates.n_clips, -1).numpy()
@@ -93,7 +93,7 @@ def _frames(estimates: Events | ScoreSet, durations: torch.Tensor) -> list[tuple
     return found
 
 
-def _truth(references: Events, known: torch.Tensor) -> Truth:
+def truth_of(references: Events, known: torch.Tensor) -> Truth:
     """Returns the references of some classes as sed_scores_eval takes them: those that touch or overlap are one event."""
     truth: Truth = {f"clip_{clip}": [] for clip in range(len(references.clip_ids))}
     open_events: dict[tuple[int, int], tuple[float, float]] = {}
