@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from rl_postproc.config import DataConfig, TaskConfig
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.metrics import Objective
+from rl_postproc.metrics import Metric, Objective
+from rl_postproc.metrics.ranking import RankingMetric
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.seeds import MOST_SEED
 
 from ..base import Agent, make_agent
+from .judges import make_judge, own_metric
 from .learning_curve import LearningCurve
 from .objectives import own_objective, with_twins
 from .stacks import APART, DropOneOut, named_stacks, row_of, stack_rows
@@ -56,10 +58,22 @@ class BenchmarkConfig(TaskConfig):
     evaluation: DataConfig | None = Field(
         None, description="set on which agents tuned on all of `data` are scored, in place of folds"
     )
+    judged_by: list[SerializeAsAny[Metric | RankingMetric]] = Field(
+        default_factory=list,
+        description="further metrics and rankings that judge every agent's held-out events, by name or with settings",
+    )
     published: Published | None = None
     folds: int = Field(default=5, ge=2)
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     baseline: str = Field(default="grid_search", description="agent that the others' gains are measured against")
+
+    @field_validator("judged_by", mode="before")
+    @classmethod
+    def _judges(cls, value: Any) -> Any:
+        try:
+            return [x if isinstance(x, Metric | RankingMetric) else make_judge(x) for x in value]
+        except UserError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("stacks", mode="before")
     @classmethod
@@ -140,6 +154,11 @@ class BenchmarkConfig(TaskConfig):
         rows = self.rows()
         own = [own_objective(row, self.objective) for row in rows]
         return dict(zip(agent_names(rows), own, strict=True))
+
+    def row_metrics(self) -> dict[str, Metric]:
+        """Returns the metric that each row is tuned for, by the row's name."""
+        rows = self.rows()
+        return dict(zip(agent_names(rows), [own_metric(row, self.metric) for row in rows], strict=True))
 
     def load_evaluation(self) -> ScoreSet | None:
         """Reads the evaluation set, if there is one."""

@@ -12,7 +12,7 @@ from safetensors.torch import save as save_tensors
 
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats import write_events
-from rl_postproc.metrics import total_counts
+from rl_postproc.metrics import Metric, total_counts
 from rl_postproc.pipeline.artefact import ARTEFACT, WEIGHTS
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.code_version import code_version
@@ -82,7 +82,14 @@ def _digest(content: bytes) -> str:
 
 
 def run_fold(
-    train: TuningTask, held: ScoreSet, agent: Agent, seed: int, folder: Path, key: str, report: ProgressCallback
+    train: TuningTask,
+    held: ScoreSet,
+    agent: Agent,
+    seed: int,
+    folder: Path,
+    key: str,
+    report: ProgressCallback,
+    metric: Metric,
 ) -> None:
     """Tunes on some clips and writes what happens on the ones left out; ``result.json`` comes last.
 
@@ -94,17 +101,20 @@ def run_fold(
         folder: where the post-processor, the events, the counts and the result go.
         key: what identifies the run.
         report: takes progress.
+        metric: what is counted of the clips left out, which may be another than that of the task.
 
     Raises:
         AgentError: the agent cannot tune on these clips, or its post-processor cannot be applied to them.
         UserError: the files cannot be written.
     """
-    begin, metric = time.perf_counter(), train.metric
+    begin = time.perf_counter()
     with work_of_agent():
         fit = agent.fit(train, seed, report)
         seconds = time.perf_counter() - begin
         events = fit.post_processor.apply(held)
-        own = metric.count(train.scores.require_references(), fit.post_processor.apply(train.scores))
+        references, found = train.scores.require_references(), fit.post_processor.apply(train.scores)
+        own = metric.count(references, found)
+        reached = own if metric == train.metric else train.metric.count(references, found)
     (folder / RESULT).unlink(missing_ok=True)  # what it tells of other settings ends here
     fit.post_processor.save(folder)
     counts = metric.count(held.require_references(), events)
@@ -121,7 +131,7 @@ def run_fold(
         f"train_macro_{metric.score_name}": scored.macro,
         f"train_micro_{metric.score_name}": scored.micro,
         "curve": fit.curve,
-        "missed": train.objective.missed(metric, fit.held_out or total_counts(own), train.scores.classes),
+        "missed": train.objective.missed(train.metric, fit.held_out or total_counts(reached), train.scores.classes),
         "files": {name: _digest((folder / name).read_bytes()) for name in FILES if (folder / name).exists()},
     }
     write_json(folder / RESULT, sealed(result))

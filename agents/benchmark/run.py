@@ -29,8 +29,9 @@ from ..run_folder import refuse_others, remove, run_folder
 from .config import BenchmarkConfig, named_agents
 from .failures import AgentError, Skipped, work_of_agent
 from .folds import finished_by, run_fold
+from .judges import judged_rows
 from .objectives import objective_results
-from .outcome import WRITTEN, intervals, pool_folds, write_results
+from .outcome import WRITTEN, intervals, pool_folds, read_pooled, write_results
 from .provenance import save_provenance, write_data
 
 BenchmarkProgress = Callable[[str, float, dict[str, float]], None]
@@ -60,6 +61,11 @@ class Plan:
     out: Path
     fresh: bool
     watch: BenchmarkProgress
+
+    @property
+    def is_evaluated_apart(self) -> bool:
+        """Whether other clips are scored than those that are tuned on."""
+        return self.judged.scores is not self.task.scores
 
     @property
     def stamp(self) -> str:
@@ -163,23 +169,27 @@ def _plan(
         watch("counting all candidates", begin, {})
         _ = task.table
     # The clips that agents are scored on, and the fold of each; an evaluation set is one fold by itself.
-    judged, n_folds, fold = task, config.folds, fold_of_clips(scores.clip_ids, config.folds)
+    judged, n_folds, fold = scores, config.folds, fold_of_clips(scores.clip_ids, config.folds)
     if evaluation is not None:
-        judged = TuningTask(with_classes(evaluation, scores.classes), task.stack, task.metric, objective=task.objective)
-        judged.scores.require_references()
+        judged = with_classes(evaluation, scores.classes)
+        judged.require_references()
         n_folds, fold = 1, torch.zeros(evaluation.n_clips, dtype=torch.int64)
-    return Plan(config, task, judged, fold, n_folds, out, fresh, watch)
+    if evaluation is None and task.metric == config.metric:
+        return Plan(config, task, task, fold, n_folds, out, fresh, watch)
+    own = TuningTask(judged, task.stack, config.metric, objective=task.objective)
+    return Plan(config, task, own, fold, n_folds, out, fresh, watch)
 
 
 def _tasks(config: BenchmarkConfig, scores: ScoreSet) -> dict[str, TuningTask]:
-    """Returns the task of each row; rows of one stack share its counts, and of one objective too the whole task."""
-    stacks, objectives = config.row_stacks(), config.row_objectives()
+    """Returns the task of each row; rows of one stack and metric share its counts, of one objective too the whole task."""
+    stacks, objectives, metrics = config.row_stacks(), config.row_objectives(), config.row_metrics()
     counted: dict[str, TuningTask] = {}
     tasks: dict[tuple[str, str], TuningTask] = {}
     found = {}
     for name, stack in stacks.items():
-        first = counted.setdefault(repr(stack), TuningTask(scores, Stack.from_config(stack), config.metric))
-        key = repr(stack), objectives[name].model_dump_json()
+        counts = f"{stack} {metrics[name].model_dump_json()}"
+        first = counted.setdefault(counts, TuningTask(scores, Stack.from_config(stack), metrics[name]))
+        key = counts, objectives[name].model_dump_json()
         found[name] = tasks[key] = tasks.get(key) or first.with_objective(objectives[name])
     return found
 
@@ -216,9 +226,9 @@ def _run_agent(plan: Plan, name: str, agent: Agent, begin: float, part: float, s
             if made_by is None or (plan.fresh and made_by != code_version()):
                 held = plan.judged.scores.select((plan.fold == k).nonzero()[:, 0])
                 others = (plan.fold != k).nonzero()[:, 0]
-                train = plan.task if plan.judged is not plan.task else plan.task.select(others)
+                train = plan.task if plan.is_evaluated_apart else plan.task.select(others)
                 try:
-                    run_fold(train, held, agent, seed, folder, key, report)
+                    run_fold(train, held, agent, seed, folder, key, report, plan.judged.metric)
                 except AgentError as error:
                     skipped.add(name, error, where, folder.name)
                     return None
@@ -236,7 +246,7 @@ def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict
     """Returns the contents of ``results.json``."""
     config, scores = plan.config, plan.task.scores
     results = {"title": config.title, "folds": plan.n_folds, "n_clips": scores.n_clips,
-               "score": plan.task.metric.score_name,
+               "score": config.metric.score_name,
                "simulated": config.data is not None and config.data.simulated is not None}  # fmt: skip
     results["code"] = sorted({version for found in outcomes.values() for version in found.makers})
     older = {name: sum(made != code_version() for made in found.makers) for name, found in outcomes.items()}
@@ -244,7 +254,7 @@ def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict
         results["folds_by_other_code"] = {name: n for name, n in older.items() if n}
     results["skipped"] = skipped.reasons
     results["rows"] = [row for found in outcomes.values() for row in found.rows]
-    if plan.judged is not plan.task:
+    if plan.is_evaluated_apart:
         results["n_evaluation_clips"] = plan.judged.scores.n_clips
     if config.published is not None:
         results["published"] = config.published.model_dump(mode="json")
@@ -256,6 +266,10 @@ def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict
     if config.objective != Macro():
         own = {name: found.folders for name, found in outcomes.items()}
         results["objective"] = objective_results(counts, own, plan.judged)
+    if config.judged_by:
+        pooled = {(name, seed): read_pooled(plan.judged, own) for name, found in outcomes.items()
+                  for seed, own in found.folders.items()}  # fmt: skip
+        results["judged"] = judged_rows(config.judged_by, plan.judged, pooled)
     if names := config.stack_names():
         results["stacks"] = names
     if config.stacks is not None and config.drop_one_out is not None:

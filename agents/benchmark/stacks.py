@@ -47,7 +47,7 @@ class DropOneOut(BaseModel):
         return {"row": whole, "parts": found}
 
 
-APART = ("name", "stack", "stack_name", "stacks", "objective")
+APART = ("name", "stack", "stack_name", "stacks", "objective", "metric")
 """What a row says beside the settings of its agent."""
 
 

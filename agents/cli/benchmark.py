@@ -127,6 +127,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
         Whether all agents could run.
     """
     from rl_postproc.results import objective_tables, tables
+    from rl_postproc.results.judges_table import judges_table
 
     from ..benchmark.outcome import RESULTS
     from ..benchmark.run import run_benchmark
@@ -151,6 +152,10 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
             console.print(reached)
         if missed := objective_tables.missed_note(results):
             console.say(missed)
+    if "judged" in results:
+        console.print(
+            judges_table(results, f"{config.title}: macro score or value held out, in percent (behind the best)")
+        )
     for note in (
         tables.intervals_note(results),
         tables.parts_note(results),

@@ -10,7 +10,8 @@ import typer
 
 from rl_postproc.utils.errors import UserError, unwarned
 
-from .inputs import DataOptions, chosen_metric, class_names, with_plugins
+from .inputs import DataOptions, class_names, with_plugins
+from .metrics import chosen_metrics
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Scores, Settings, Subset
 from .output import console, output_file
 
@@ -50,6 +51,7 @@ def diary(
     """
     from rl_postproc.diary import contributions
     from rl_postproc.diary import diary as make_diary
+    from rl_postproc.metrics import Metric
     from rl_postproc.pipeline.postprocessor import shipped
     from rl_postproc.results.diary_tables import diary_classes_table, diary_table, plot_diary
     from rl_postproc.results.figures import save
@@ -61,7 +63,9 @@ def diary(
         raise UserError(f"'{folders[0]}' is a run folder; give --scores with the scores to apply it to.")
     if scores is not None and not folders:
         raise UserError(f"'{events}' holds events, so scores are not needed; leave out --scores, or give a run folder.")
-    metric = chosen_metric(None, setting, {}, _tuned_for(paths))
+    (metric,) = chosen_metrics(None, setting, {}, _tuned_for(paths))
+    if not isinstance(metric, Metric):
+        raise UserError(f"A diary is about single events, and '{metric.name}' ranks them; give another metric.")
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
     expected, found = _over_the_same([_read(path, options) for path in paths], paths)
     diaries, names = [make_diary(expected, own, metric) for own in found], _names(paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC
 from importlib.metadata import version
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -92,10 +92,12 @@ class Psds(RankingMetric, ABC):
             tables[f"clip_{clip}"] = create_score_dataframe(scores, ends, names)
         seconds = {f"clip_{clip}": float(length) for clip, length in enumerate(durations)}
         own = self.scenario
-        cross = {} if own.criteria.cttc is None else {"cttc_threshold": own.criteria.cttc, "alpha_ct": own.alpha_ct}
+        cross: dict[str, Any] = {"cttc_threshold": own.criteria.cttc, "alpha_ct": own.alpha_ct}
+        cross = cross if own.criteria.cttc is not None else {}
         truth = truth_of(with_length(references), torch.arange(len(names)))
-        theirs = float(their_psds(tables, truth, seconds, dtc_threshold=self.dtc, gtc_threshold=self.gtc,
-                                  alpha_st=self.alpha_st, max_efpr=self.max_efpr, **cross)[0])  # fmt: skip
+        found: Any = their_psds(tables, truth, seconds, dtc_threshold=self.dtc, gtc_threshold=self.gtc,
+                                alpha_st=self.alpha_st, max_efpr=self.max_efpr, **cross)  # fmt: skip
+        theirs = float(found[0])
         ours = self.value(references, estimates, durations).overall
         if abs(ours - theirs) > 1e-6:
             raise CertificationError(f"sed_scores_eval found a PSDS of {theirs}, this package {ours}.")
