@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 from event_agents import random_tracks
+from rl_postproc.agents.events.clip_model import fit_clip_model
 from rl_postproc.agents.events.event_value import EventValue
 from rl_postproc.agents.events.network import EventNetwork
 from rl_postproc.agents.events.policy import EventAdditive
+from rl_postproc.agents.events.ranking_policy import EventRankingPolicy, Judge, Rule
 from rl_postproc.agents.events.set_policy import EventSetPolicy
 from rl_postproc.agents.events.silent_classes import SilentClasses
 from rl_postproc.agents.events.value_functions import (
@@ -34,6 +36,7 @@ from rl_postproc.agents.universal.operating_point import OperatingPoint
 from rl_postproc.agents.universal.policy import UniversalPolicy, lasting_features, names_digest
 
 from rl_postproc.candidates.features import FeatureGrid
+from rl_postproc.candidates.pool import PoolBounds
 from rl_postproc.pipeline import artefact
 from rl_postproc.pipeline.policy import Policy
 from rl_postproc.pipeline.postprocessor import PostProcessor
@@ -94,6 +97,11 @@ def every_kind(task: TuningTask) -> dict[str, PostProcessor]:
     for i in range(8):  # parts of the events, as if each were a set of its own
         looks.append(Description(len(lasting_features(grid))))
         looks[-1].add(labelled.features[i::8][:, lasting_features(grid)], task.decoded.track[i::8])
+    in_clip = torch.arange(scores.n_clips * n) % 3 == 0
+    with_clips = fit_clip_model(scores, in_clip, torch.arange(scores.n_clips) % 2, EventValue(rounds=3), 0)[0]
+    judge = Judge(PoolBounds(), boosted, NetworkValues(networks[:1], lam))
+    ranks = EventRankingPolicy(grid, [judge], with_clips, [Rule(0, True, 0.25), Rule(None), Rule(0)], silent & False)
+    found["event_ranking"] = PostProcessor(task.stack, scores.classes, ranks, scores.hop)
     universal = UniversalPolicy(
         blind, grid, OperatingPoint(), Familiarity.of(looks), None, names_digest(scores.clip_ids)
     )

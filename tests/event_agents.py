@@ -24,6 +24,7 @@ AGENTS: dict[str, dict[str, Any]] = {
     "boosted": {**VALUE, "fallback": False},
     "network": {**VALUE, "model": "network", "hidden": 8, "fallback": False},
     "set": {**VALUE, "agent": "event_set", "hidden": 8, "fallback": False},
+    "ranking": {"agent": "event_ranking", "inner_folds": 2, "leaves": 4, "rounds": 10},
     "exact": {"agent": "exact_gradient", "value": VALUE, "hidden": 8, "epochs": 2, "members": 2, "fallback": False},
     "events": {**PPO, "members": 2},
     "features": FEATURES,

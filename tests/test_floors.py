@@ -24,6 +24,7 @@ LAZY = {
     "rl_postproc.pipeline.postprocessor": {"rl_postproc.agents.rl.observed_policy", "rl_postproc.agents.rl.sb3_policy"},
     "rl_postproc.pipeline.policy": {
         "rl_postproc.agents.events.policy",
+        "rl_postproc.agents.events.ranking_policy",
         "rl_postproc.agents.events.set_policy",
         "rl_postproc.agents.events.silent_classes",
         "rl_postproc.agents.rl.learned_events",

@@ -18,10 +18,10 @@ from rl_postproc.utils.errors import UserError
 from ..base import ProgressCallback, silent
 from ..parts import Parts
 from .checks import require_events
+from .held_out import fit_held_out
 from .policy import best_candidates
-from .trees import Trees
-from .value_functions import BoostedValues, EventValueFunction, MeanValues, NetworkValues
-from .value_models import FITS, LabelledEvents, ValueSettings, model_state, restore_model
+from .value_functions import EventValueFunction
+from .value_models import LabelledEvents, ValueSettings
 
 _PRICES = torch.arange(0, 39) / 20
 """Values of λ that are tried under a minimum, 0 to 1.9."""
@@ -31,9 +31,6 @@ _SHORTEST_PART = 60.0
 
 Select = Literal["candidate", "events"]
 """What is chosen on a clip and class: one candidate with all it decodes, or a set of events of any candidates."""
-
-HELD_OUT = "held_out_probabilities"
-"""Name, beside a model's tensors, of what it gives the events of the clips that it has not seen."""
 
 
 @dataclass(frozen=True)
@@ -91,46 +88,17 @@ def fit_value(
     matches = prepared.matches(events.track, events.first, events.last)
     fold, fold_of_event = _inner_folds(task, settings.inner_folds)
     n_folds = settings.inner_folds if fold is None else int(fold.max()) + 1
-    kinds = [kind for kind in FITS if settings.model in (kind, "both")]
     labelled = LabelledEvents(features, label, matches, task.scores.n_classes)
-    models: dict[str, list] = {kind: [] for kind in kinds}
-    held_out, done = torch.zeros(len(events)), 0
-    for k in range(n_folds):
-        own, rest = fold_of_event == k, (fold_of_event != k).nonzero()[:, 0]
-        if not len(rest):
-            raise UserError("All decoded events lie in clips of one inner fold, so none are held out; use more clips.")
-        if len(rest) > settings.most_events:
-            drawn = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed + k))
-            rest = rest[drawn[: settings.most_events].sort().values]
-        for kind in kinds:
-            for number in range(settings.models):
-                name = f"fold_{k}_{kind}_{number}"
-                if (kept := parts.get(name)) is None:
-                    model, predict = FITS[kind](labelled.select(rest), settings, seed + k + 1000 * number)
-                    probabilities = predict(features[own], label[own])
-                    values, tensors = model_state(model)
-                    parts.put(name, values, {**tensors, HELD_OUT: probabilities})
-                else:
-                    probabilities = kept[1].pop(HELD_OUT)
-                    model = restore_model(*kept)
-                models[kind].append(model)
-                held_out[own] += probabilities / (len(kinds) * settings.models)
-                done += 1
-                report(done / (n_folds * len(kinds) * settings.models + 1), {})
+    learned = fit_held_out(labelled, fold_of_event, n_folds, settings, seed, report, parts)
+    held_out = learned.probabilities
     lam, counts = fixed_point(task, events, held_out, select)
-    functions: list[EventValueFunction] = []
-    if "boosted" in models:
-        functions.append(BoostedValues(Trees.join(models["boosted"]), lam, features.shape[1]))
-    if "network" in models:
-        functions.append(NetworkValues(models["network"], lam))
     constants = task.best_constants.expand(task.scores.n_clips, -1).clone()
     for k in range(n_folds if fold is not None else 0):
         constants[fold == k] = task.select((fold != k).nonzero()[:, 0]).best_constants
     inner, plain = (objective_of(task, own) for own in (counts, task.table.of_choice(constants)))
     name = task.objective.called(task.metric)
     report(1.0, {f"inner_{name}": inner})
-    value_function = functions[0] if len(functions) == 1 else MeanValues(functions)
-    return Value(value_function, held_out, lam, total_counts(counts), inner, plain, name)
+    return Value(learned.value_function(lam), held_out, lam, total_counts(counts), inner, plain, name)
 
 
 def _inner_folds(task: TuningTask, n_folds: int) -> tuple[torch.Tensor | None, torch.Tensor]:

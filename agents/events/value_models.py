@@ -20,8 +20,8 @@ from .network import EventNetwork
 from .trees import MOST_LEAVES, Trees
 
 
-class ValueSettings(ResumableAgent, ABC):
-    """Settings of agents that learn the value of decoded events from match labels."""
+class ModelSettings(ResumableAgent, ABC):
+    """Settings of agents that learn from labels of decoded events."""
 
     model: Literal["boosted", "network", "both"] = Field(
         default="boosted", description="gradient boosting (LightGBM), a small network, or the mean of the two"
@@ -32,7 +32,6 @@ class ValueSettings(ResumableAgent, ABC):
     learning_rate: float = Field(default=0.05, gt=0, description="of boosting")
     leaves: int = Field(default=31, ge=2, le=MOST_LEAVES, description="of a tree")
     hidden: int = Field(default=64, ge=1, description="units of a hidden layer of the network")
-    fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
     most_events: int = Field(
         default=150_000, ge=1000, description="events that a model learns from; of more, so many are drawn"
     )
@@ -42,6 +41,12 @@ class ValueSettings(ResumableAgent, ABC):
         le=MOST_PER_MINUTE,
         description="events of a minute of a clip and class that are judged; of more, those that most candidates decode",
     )
+
+
+class ValueSettings(ModelSettings, ABC):
+    """Settings of agents that learn the value of decoded events from match labels."""
+
+    fallback: bool = Field(default=True, description="keep the best constants where inner validation prefers them")
     least_votes: int = Field(
         default=PoolBounds.least_votes,
         ge=1,
@@ -83,7 +88,7 @@ class LabelledEvents:
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[Trees, Predict]:
+def fit_boosted(events: LabelledEvents, settings: ModelSettings, seed: int) -> tuple[Trees, Predict]:
     """Fits LightGBM to P(match); the class is its one categorical column, the last."""
     lightgbm = require_lightgbm()
     parameters = boosting_parameters(settings.learning_rate, settings.leaves, 50, seed)
@@ -96,7 +101,7 @@ def fit_boosted(events: LabelledEvents, settings: ValueSettings, seed: int) -> t
     return trees, trees.probabilities
 
 
-def fit_network(events: LabelledEvents, settings: ValueSettings, seed: int) -> tuple[EventNetwork, Predict]:
+def fit_network(events: LabelledEvents, settings: ModelSettings, seed: int) -> tuple[EventNetwork, Predict]:
     """Fits a small network to P(match)."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():

@@ -14,7 +14,8 @@ from rl_postproc.task import TuningTask
 
 from ..base import ProgressCallback
 from ..events.event_value import EventValue
-from ..events.fit_value import HELD_OUT, fixed_point
+from ..events.fit_value import fixed_point
+from ..events.held_out import HELD_OUT
 from ..events.policy import EventAdditive
 from ..events.set_policy import EventSetPolicy
 from ..events.trees import Trees

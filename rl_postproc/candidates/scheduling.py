@@ -33,7 +33,7 @@ def best_sets(events: DecodedEvents, values: torch.Tensor) -> torch.Tensor:
     width = int(events.last.max()) + 1
     begin = events.track[kept] * width + events.first[kept]
     end = events.track[kept] * width + events.last[kept]
-    group = _groups(begin, end)
+    group = groups_in_time(begin, end)
     # Groups follow one another in time and so, sorted by their ends, events stay grouped.
     order = torch.argsort(end, stable=True)
     kept, begin, end, group, value = kept[order], begin[order], end[order], group[order], values[kept[order]]
@@ -60,7 +60,7 @@ def best_sets(events: DecodedEvents, values: torch.Tensor) -> torch.Tensor:
     return chosen
 
 
-def _groups(begin: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+def groups_in_time(begin: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
     """Returns the group of each event, int64 ``[event]``, ascending with time: events of two groups share no frame.
 
     Args:

@@ -123,6 +123,7 @@ class Constant(Policy):
 
 _ROOMS = (
     "rl_postproc.agents.events.policy",
+    "rl_postproc.agents.events.ranking_policy",
     "rl_postproc.agents.events.set_policy",
     "rl_postproc.agents.events.silent_classes",
     "rl_postproc.agents.rl.learned_events",

@@ -47,7 +47,9 @@ def settings(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("name", sorted({*NAMES, *AGENTS} - {"ppo", "event_value", "event_set", "exact_gradient"}))
+@pytest.mark.parametrize(
+    "name", sorted({*NAMES, *AGENTS} - {"ppo", "event_value", "event_set", "event_ranking", "exact_gradient"})
+)
 def test_an_agent_works_on_any_stack_or_says_why_not(name: str, stack: str, tmp_path: Path) -> None:
     try:
         agent = make_agent(settings(name))
@@ -64,7 +66,10 @@ def test_an_agent_works_on_any_stack_or_says_why_not(name: str, stack: str, tmp_
     except UserError as error:
         assert str(error).endswith(".") and "\n" not in str(error)
         assert agent.name not in ("default", "grid_search", "random_search", "coordinate_ascent", "beam_search")
-        if agent.name in ("event_value", "event_set", "exact_gradient") or name in ("events", "features"):
+        if agent.name in ("event_value", "event_set", "event_ranking", "exact_gradient") or name in (
+            "events",
+            "features",
+        ):
             assert stack == "shifted"
         return
     fit = agent.fit(task, 0)

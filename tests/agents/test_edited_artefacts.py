@@ -22,7 +22,8 @@ from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.utils.errors import UserError
 
 KINDS = ("constant", "boosted", "network", "mean", "on_values", "on_constants", "event_set", "silent_classes",
-         "learned_events", "vpg_paper", "tracks", "adapted", "class_groups", "universal")  # fmt: skip
+         "learned_events", "vpg_paper", "tracks", "adapted", "class_groups", "universal",
+         "event_ranking")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

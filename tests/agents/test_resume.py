@@ -10,7 +10,7 @@ import torch
 from event_agents import AGENTS, VALUE, StopError, files_of, small_task
 from rl_postproc.agents import make_agent
 from rl_postproc.agents.base import LEFT_TO_RESUME, Agent
-from rl_postproc.agents.events import fit_value
+from rl_postproc.agents.events import held_out
 
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
@@ -18,6 +18,7 @@ from rl_postproc.utils.errors import UserError
 CASES: dict[str, dict[str, Any]] = {
     "event_value": AGENTS["boosted"],
     "event_set": {**AGENTS["set"], "models": 1},
+    "event_ranking": AGENTS["ranking"],
     "exact_gradient": AGENTS["exact"],
     "vpg_paper": {"agent": "vpg_paper", "passes": 12, "hidden": 4},
     "tuned": {"agent": "tuned", "of": {**VALUE, "fallback": False}, "choices": {"rounds": [10, 20]}, "trials": 3},
@@ -72,8 +73,8 @@ def test_finished_models_are_not_fitted_again(
         fitted.append(arguments[2])
         return real(*arguments)
 
-    real = fit_value.FITS["boosted"]
-    monkeypatch.setitem(fit_value.FITS, "boosted", counted)
+    real = held_out.FITS["boosted"]
+    monkeypatch.setitem(held_out.FITS, "boosted", counted)
     learner = make_agent({**VALUE, "inner_folds": 4, "fallback": False})
     with pytest.raises(StopError):
         learner.fit_in(task, 0, stopping(3), tmp_path)

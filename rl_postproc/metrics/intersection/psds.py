@@ -44,10 +44,13 @@ def psds(counts: RankedCounts, scenario: Scenario, weight: torch.Tensor | None =
         scenario: how errors and instability count.
         weight: how often each clip counts, ``[clip]``; once when None.
     """
-    label, rate, share = roc(counts, scenario, weight)
+    return psds_of_roc(*roc(counts, scenario, weight), counts.reference.shape[1], scenario)
+
+
+def psds_of_roc(label: np.ndarray, rate: np.ndarray, share: np.ndarray, n_classes: int, scenario: Scenario) -> float:
+    """Returns PSDS of the steps that `roc` gives."""
     if not len(label):
         return 0.0
-    n_classes = counts.reference.shape[1]
     order = np.argsort(rate, kind="stable")
     rate, label, share = rate[order], label[order], share[order]
     # Each step is a change of one class's rate of true positives, and of its square.
@@ -77,37 +80,87 @@ def roc(
 
     Rates rise along the steps of a class; at each, the highest share that is reached at this rate or below.
     """
+    return OrderedSteps.of(counts, scenario).roc(None if weight is None else weight.double().numpy())
+
+
+@dataclass(frozen=True)
+class OrderedSteps:
+    """The steps of ranked counts by class and falling value, so that they can be weighed again and again.
+
+    Attributes:
+        counts: the counts.
+        scenario: how errors count.
+        clip: int64 ``[step]``.
+        label: int64 ``[step]``.
+        hits: change of the references that are found, float64 ``[step]``.
+        false: change of the false positives, float64 ``[step]``.
+        triggers: steps that change the number of cross-triggers, the class that is crossed, and the change, ``[trigger]``.
+        last: the last step of each class and value, int64 ``[value]``.
+        first: where the steps of each step's class begin, int64 ``[value]``.
+    """
+
+    counts: RankedCounts
+    scenario: Scenario
+    clip: np.ndarray
+    label: np.ndarray
+    hits: np.ndarray
+    false: np.ndarray
+    triggers: tuple[np.ndarray, np.ndarray, np.ndarray]
+    last: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, counts: RankedCounts, scenario: Scenario) -> OrderedSteps:
+        """Sorts the steps of counts."""
+        label, value = counts.label.numpy(), counts.value.numpy()
+        order = np.lexsort((-value, label))
+        label, value = label[order], value[order]
+        ends = np.append((label[1:] != label[:-1]) | (value[1:] != value[:-1]), True)[: len(label)]
+        last = np.flatnonzero(ends)
+        crossed = counts.crossed.numpy()[order]
+        own = np.flatnonzero(crossed >= 0) if scenario.alpha_ct else np.zeros(0, np.int64)
+        triggers = own, crossed[own], counts.cross_triggers.numpy()[order][own].astype(float)
+        hits, false = (x.numpy()[order].astype(float) for x in (counts.true_positives, counts.false_positives))
+        return cls(counts, scenario, counts.clip.numpy()[order], label, hits, false, triggers, last,
+                   np.searchsorted(label, label[last]))  # fmt: skip
+
+    def roc(self, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns what `roc` does, for a weight of each clip, float64 ``[clip]``."""
+        counts, scenario = self.counts, self.scenario
+        weight = np.ones(len(counts.durations)) if weight is None else weight
+        hours = float(weight @ counts.durations.numpy()) / HOUR
+        reference = np.maximum(weight @ counts.reference.numpy(), 1)
+        own = weight[self.clip]
+        false = own * self.false / hours
+        step, crossed, change = self.triggers
+        if len(step):
+            covered = np.maximum(weight @ counts.covered.numpy(), 1e-12) / HOUR
+            false[step] += scenario.alpha_ct / max(1, len(reference) - 1) * own[step] * change / covered[crossed]
+        label = self.label[self.last]
+        share = self._running(own * self.hits) / reference[label]
+        rate = self._running(false)
+        same = label[1:] == label[:-1]
+        if bool((same & ((rate[1:] < rate[:-1]) | (share[1:] < share[:-1]))).any()):
+            # By class and rate, at equal rates the highest share first: of each class, what rises above all before.
+            order = np.lexsort((-share, rate, label))
+            label, share, rate = label[order], share[order], rate[order]
+        highest = np.maximum.accumulate(share + 2 * label) - 2 * label
+        rises = np.append(True, (label[1:] != label[:-1]) | (highest[1:] > highest[:-1]))[: len(label)]
+        rises &= (rate <= scenario.max_efpr) & (share > 0)
+        return label[rises], np.maximum(rate[rises], 0.0), share[rises]
+
+    def _running(self, change: np.ndarray) -> np.ndarray:
+        """Returns sums up to each value that begin anew with each class."""
+        total = np.append(0.0, change.cumsum())
+        return total[self.last + 1] - total[self.first]
+
+
+def class_areas(counts: RankedCounts, scenario: Scenario, weight: torch.Tensor | None = None) -> np.ndarray:
+    """Returns the area under the ROC of each class by itself, in [0, 1], ``[class]``; arguments as those of `psds`."""
+    label, rate, share = roc(counts, scenario, weight)
+    ends = np.append(np.where(label[1:] == label[:-1], rate[1:], scenario.max_efpr), scenario.max_efpr)[: len(label)]
     n_classes = counts.reference.shape[1]
-    weight = torch.ones(len(counts.durations), dtype=torch.float64) if weight is None else weight.double()
-    hours = float((weight * counts.durations).sum()) / HOUR
-    reference = (weight[:, None] * counts.reference).sum(0).clamp(min=1)
-    covered = (weight[:, None] * counts.covered).sum(0).clamp(min=1e-12) / HOUR
-    own = weight[counts.clip]
-    false = own * counts.false_positives / hours
-    if scenario.alpha_ct:
-        others = scenario.alpha_ct / max(1, n_classes - 1) * own * counts.cross_triggers
-        false = false + torch.where(counts.crossed >= 0, others / covered[counts.crossed], 0.0)
-    label, value = counts.label.numpy(), counts.value.numpy()
-    hits = (own * counts.true_positives / reference[counts.label]).numpy()
-    order = np.lexsort((-value, label))
-    label, value, hits, false = label[order], value[order], hits[order], false.numpy()[order]
-    total_hits, total_false = _running(label, hits), _running(label, false)
-    last = np.append((label[1:] != label[:-1]) | (value[1:] != value[:-1]), True)[: len(label)]
-    label, share, rate = label[last], total_hits[last], total_false[last]
-    # By class and rate, at equal rates the highest share first: of each class, what rises above all before.
-    order = np.lexsort((-share, rate, label))
-    label, share, rate = label[order], share[order], rate[order]
-    highest = np.maximum.accumulate(share + 2 * label) - 2 * label
-    rises = np.append(True, (label[1:] != label[:-1]) | (highest[1:] > highest[:-1]))[: len(label)]
-    rises &= (rate <= scenario.max_efpr) & (share > 0)
-    return label[rises], np.maximum(rate[rises], 0.0), share[rises]
-
-
-def _running(label: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Returns running sums that begin anew with each class."""
-    total = np.append(0.0, change.cumsum())
-    first = np.searchsorted(label, label)
-    return total[1:] - total[first]
+    return np.bincount(label, weights=share * (ends - rate), minlength=n_classes) / scenario.max_efpr
 
 
 def _changes(label: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ EXPECTED = {
     "agents": {
         "coordinate_ascent",
         "default",
+        "event_ranking",
         "event_set",
         "event_value",
         "exact_gradient",

@@ -13,6 +13,7 @@ from cases import make_set, small_simulation
 from event_agents import AGENTS, agent
 from rl_postproc.agents import make_agent
 from rl_postproc.agents.events import fit_value as module
+from rl_postproc.agents.events import held_out as learning
 from rl_postproc.agents.events.fit_value import fit_value
 from rl_postproc.agents.events.value_models import ValueSettings
 
@@ -109,9 +110,9 @@ def test_a_single_short_clip_is_refused() -> None:
 
 
 def test_models_learn_from_so_many_events_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes, fit = [], module.FITS["boosted"]
+    sizes, fit = [], learning.FITS["boosted"]
     monkeypatch.setitem(
-        module.FITS, "boosted", lambda events, *rest: sizes.append(len(events.label)) or fit(events, *rest)
+        learning.FITS, "boosted", lambda events, *rest: sizes.append(len(events.label)) or fit(events, *rest)
     )
     task = TuningTask.build(noisy(40), Stack.from_config(STACK))
     assert len(task.decoded) > 3000

@@ -1,0 +1,174 @@
+"""The agent of confidences: events that rank by learned probabilities, for PSDS, which looks at every operating point.
+
+P(right) of an event, that it is relevant and finds a reference by itself under the tolerances of a PSDS scenario, P(false
+alarm), and P(class is in the clip) are learned on inner folds. By inner held-out predictions each class then chooses what
+proposes its events (boxes, runs above thresholds, or one event over the whole clip) and how they rank.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from rl_postproc.candidates.events import DecodedEvents
+from rl_postproc.candidates.features import event_features
+from rl_postproc.candidates.pool import PoolBounds
+from rl_postproc.data.folds import fold_of_clips
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.metrics.intersection.psds import SCENARIOS, class_areas, psds
+from rl_postproc.metrics.intersection.ranked_counts import Criteria, Stretches, count_ranked, right_alone
+from rl_postproc.pipeline.postprocessor import PostProcessor
+from rl_postproc.pipeline.stack import Stack
+from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
+
+from ..base import FitResult, ProgressCallback, share
+from ..parts import Parts
+from .clip_model import fit_clip_model
+from .held_out import fit_held_out
+from .ranking_policy import (
+    EventRankingPolicy,
+    Judge,
+    Proposed,
+    Rule,
+    decode_bounded,
+    proposed,
+    proposers,
+    together,
+    whole_clips,
+)
+from .value_models import LabelledEvents, ModelSettings
+
+_RANKINGS = ((False, 0.0), (True, 0.0), (False, 0.25), (True, 0.25))
+"""Rankings that are tried: by cost or not, and the power of P(class is in the clip)."""
+
+
+class EventRanking(ModelSettings):
+    """Events with learned confidences for PSDS: boxes, runs or whole clips, suppressed and ranked by a rule of each class."""
+
+    agent: Literal["event_ranking"] = "event_ranking"
+    scenario: Literal[1, 2] = Field(
+        default=1, description="of PSDS: 1 wants onsets and offsets, 2 wants classes told apart"
+    )
+    least_share: float = Field(
+        default=0.005,
+        ge=0,
+        lt=1,
+        description="share of a stack's candidates that must decode an event for it to be judged",
+    )
+
+    def check(self, task: TuningTask) -> None:
+        """Needs a stack whose events begin and end with frames, and two clips."""
+        if not task.stack.on_frames:
+            raise UserError("Event policies judge runs of frames, but the stack places events between them; leave out stages "
+                            "that move boundaries, such as 'padding', or use an agent with constant parameters.")  # fmt: skip
+        if task.scores.n_clips < 2:
+            raise UserError("The agent 'event_ranking' needs at least two clips for its inner held-out predictions.")
+
+    def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
+        """Learns on inner folds, and chooses the rule of each class on the inner held-out clips."""
+        task = task.to("cpu")
+        self.check(task)
+        scores = task.scores
+        fold = fold_of_clips(scores.clip_ids, min(self.inner_folds, scores.n_clips))
+        stacks = proposers(task.stack)
+        step = 1 / (2 * len(stacks) + 1)
+        present = _right(
+            whole_clips(scores, torch.zeros(scores.n_clips, scores.n_classes)), scores, SCENARIOS[2].criteria
+        )[0]
+        clip_model, in_clip = fit_clip_model(
+            scores, present, fold, self, seed, share(report, 0, step), parts.below("clip")
+        )
+        in_clip = in_clip.reshape(scores.n_clips, -1)
+        judges: list[Judge | None] = []
+        found: list[Proposed | None] = []
+        for i, stack in enumerate(stacks):
+            own = share(report, (2 * i + 1) * step, (2 * i + 3) * step)
+            judge, held_out = self._learn(task, stack, fold, seed, own, parts.below(f"stack_{i}"))
+            judges.append(judge)
+            found.append(held_out)
+        found.append(whole_clips(scores, in_clip))
+        rules, reached = _choose(found, in_clip, scores, self.scenario)
+        used = {rule.proposer for rule in rules}
+        judges = [judge if i in used else None for i, judge in enumerate(judges)]
+        silent = scores.require_references().counts().sum(0) == 0
+        policy = EventRankingPolicy(task.grid, judges, clip_model, rules, silent)
+        figures = {f"inner_psds{self.scenario}": reached}
+        report(1.0, figures)
+        processor = PostProcessor(task.stack, scores.classes, policy, scores.hop)
+        return FitResult(processor, task.stack.space.n_candidates * scores.n_clips, [figures])
+
+    def _learn(
+        self, task: TuningTask, stack: Stack, fold: torch.Tensor, seed: int, report: ProgressCallback, parts: Parts
+    ) -> tuple[Judge | None, Proposed | None]:
+        """Learns to judge what a stack proposes, and returns what is proposed on held-out clips; None for no events."""
+        scores = task.scores
+        votes = max(1, math.ceil(self.least_share * stack.space.n_candidates))
+        bounds = PoolBounds(votes, self.most_per_minute)
+        events = decode_bounded(scores, stack, bounds)
+        fold_of_event = fold[events.track // scores.n_classes]
+        if len(torch.unique(fold_of_event)) < 2:
+            return None, None
+        features, label = event_features(scores, events, task.grid), events.track % scores.n_classes
+        right, wrong = _right(_timed(events, scores), scores, SCENARIOS[self.scenario].criteria)
+        learned = []
+        for k, (name, target) in enumerate((("right", right), ("wrong", wrong))):
+            rows = LabelledEvents(features, label, target, scores.n_classes)
+            own = share(report, k / 2, (k + 1) / 2)
+            learned.append(fit_held_out(rows, fold_of_event, int(fold.max()) + 1, self, seed, own, parts.below(name)))
+        free = torch.zeros(scores.n_classes)
+        judge = Judge(bounds, learned[0].value_function(free), learned[1].value_function(free))
+        return judge, proposed(events, scores, learned[0].probabilities, learned[1].probabilities, label)
+
+
+def _timed(events: DecodedEvents, scores: ScoreSet) -> Proposed:
+    timed, none = events.timed(torch.ones_like(events.track, dtype=torch.bool), scores.frames), torch.zeros(len(events))
+    track = timed.track
+    return Proposed(track // scores.n_classes, track % scores.n_classes, timed.onset, timed.offset, none, none)
+
+
+def _right(found: Proposed, scores: ScoreSet, criteria: Criteria) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns which events are relevant and find a reference alone, and which are not relevant, bool ``[event]`` each."""
+    stretches = Stretches(
+        found.clip, found.label, found.onset, found.offset, -torch.ones_like(found.right), found.right
+    )
+    relevant, finds = right_alone(scores.require_references(), stretches, criteria)
+    return finds, ~relevant
+
+
+def _choose(
+    found: list[Proposed | None], in_clip: torch.Tensor, scores: ScoreSet, number: int
+) -> tuple[list[Rule], float]:
+    """Returns the rule of each class with the largest area under its ROC, and the PSDS that all reach together.
+
+    Args:
+        found: what each proposer proposes on held-out clips; whole clips are the last.
+        in_clip: P(class is in the clip), ``[clip, class]``.
+        scores: the clips.
+        number: of the scenario.
+    """
+    scenario, references = SCENARIOS[number], scores.require_references()
+    tried: list[tuple[Rule, Proposed, torch.Tensor]] = []
+    for i, own in enumerate(found):
+        for by_cost, power in _RANKINGS if i < len(found) - 1 else _RANKINGS[:1]:
+            if own is not None:
+                rule = Rule(i if i < len(found) - 1 else None, by_cost, power)
+                tried.append((rule, own, rule.confidence(own.right, own.wrong, in_clip[own.clip, own.label])))
+    areas = []
+    for _, own, confidence in tried:
+        columns = (own.clip, own.label, own.onset, own.offset, confidence)
+        stretches = Stretches.of_events(together([columns], scores))
+        areas.append(class_areas(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario))
+    best = np.array(areas).argmax(0)
+    columns = []
+    for i in np.unique(best).tolist():
+        _, own, confidence = tried[i]
+        kept = torch.from_numpy(best == i)[own.label]
+        columns.append((own.clip[kept], own.label[kept], own.onset[kept], own.offset[kept], confidence[kept]))
+    stretches = Stretches.of_events(together(columns, scores))
+    reached = psds(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario)
+    return [tried[i][0] for i in best.tolist()], reached
