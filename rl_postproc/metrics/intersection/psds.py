@@ -62,17 +62,6 @@ def psds_of_roc(label: np.ndarray, rate: np.ndarray, share: np.ndarray, n_classe
     return float((height * widths).sum() / scenario.max_efpr)
 
 
-def class_psds(counts: RankedCounts, scenario: Scenario, weight: torch.Tensor | None = None) -> torch.Tensor:
-    """Returns the area under the ROC of each class by itself, over its width, float64 ``[class]``; NaN without references."""
-    label, rate, share = roc(counts, scenario, weight)
-    ends = np.append(rate[1:], scenario.max_efpr)
-    ends[np.append(label[1:] != label[:-1], True)[: len(label)]] = scenario.max_efpr
-    n_classes = counts.reference.shape[1]
-    area = np.bincount(label, share * (ends[: len(rate)] - rate), minlength=n_classes) / scenario.max_efpr
-    area[counts.reference.sum(0).numpy() == 0] = np.nan
-    return torch.from_numpy(area)
-
-
 def roc(
     counts: RankedCounts, scenario: Scenario, weight: torch.Tensor | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import CertificationError
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
-from rl_postproc.metrics.intersection.psds import Scenario, class_psds, psds
+from rl_postproc.metrics.intersection.psds import Scenario, class_areas, psds
 from rl_postproc.metrics.intersection.ranked_counts import Criteria, RankedCounts, Stretches, count_ranked, with_length
 from rl_postproc.metrics.ranking.base import RankedScore, RankingMetric
 from rl_postproc.metrics.ranking.sed_scores_eval import frames_of, truth_of
@@ -67,8 +67,8 @@ class Psds(RankingMetric, ABC):
                 f"'{self.name}' counts false positives an hour, so it needs the clips' lengths; give --durations."
             )
         counts = self.counts(references, estimates, durations)
-        own = class_psds(counts, self.scenario)
         found = counts.reference.sum(0)
+        own = torch.from_numpy(class_areas(counts, self.scenario)).masked_fill(found == 0, torch.nan)
         return RankedScore(psds(counts, self.scenario), own, rates={"reference": found})
 
     def certify(self, references: Events, estimates: Events | ScoreSet, durations: torch.Tensor | None = None) -> str:
