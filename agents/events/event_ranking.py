@@ -30,6 +30,7 @@ from ..base import FitResult, ProgressCallback, share
 from ..parts import Parts
 from .clip_model import fit_clip_model
 from .held_out import fit_held_out
+from .rank_scale import RankScale
 from .ranking_policy import (
     EventRankingPolicy,
     Judge,
@@ -92,11 +93,11 @@ class EventRanking(ModelSettings):
             judges.append(judge)
             found.append(held_out)
         found.append(whole_clips(scores, in_clip))
-        rules, reached = _choose(found, in_clip, scores, self.scenario)
+        rules, scale, reached = _choose(found, in_clip, scores, self.scenario)
         used = {rule.proposer for rule in rules}
         judges = [judge if i in used else None for i, judge in enumerate(judges)]
         silent = scores.require_references().counts().sum(0) == 0
-        policy = EventRankingPolicy(task.grid, judges, clip_model, rules, silent)
+        policy = EventRankingPolicy(task.grid, judges, clip_model, rules, silent, scale)
         figures = {f"inner_psds{self.scenario}": reached}
         report(1.0, figures)
         processor = PostProcessor(task.stack, scores.classes, policy, scores.hop)
@@ -142,8 +143,8 @@ def _right(found: Proposed, scores: ScoreSet, criteria: Criteria) -> tuple[torch
 
 def _choose(
     found: list[Proposed | None], in_clip: torch.Tensor, scores: ScoreSet, number: int
-) -> tuple[list[Rule], float]:
-    """Returns the rule of each class with the largest area under its ROC, and the PSDS that all reach together.
+) -> tuple[list[Rule], RankScale, float]:
+    """Returns the rule of each class with the largest area under its ROC, its scale, and the PSDS that all reach together.
 
     Args:
         found: what each proposer proposes on held-out clips; whole clips are the last.
@@ -157,7 +158,7 @@ def _choose(
         for by_cost, power in _RANKINGS if i < len(found) - 1 else _RANKINGS[:1]:
             if own is not None:
                 rule = Rule(i if i < len(found) - 1 else None, by_cost, power)
-                tried.append((rule, own, rule.confidence(own.right, own.wrong, in_clip[own.clip, own.label])))
+                tried.append((rule, own, rule.ranking(own.right, own.wrong, in_clip[own.clip, own.label])))
     areas = []
     for _, own, confidence in tried:
         columns = (own.clip, own.label, own.onset, own.offset, confidence)
@@ -169,6 +170,8 @@ def _choose(
         _, own, confidence = tried[i]
         kept = torch.from_numpy(best == i)[own.label]
         columns.append((own.clip[kept], own.label[kept], own.onset[kept], own.offset[kept], confidence[kept]))
-    stretches = Stretches.of_events(together(columns, scores))
+    chosen = together(columns, scores)
+    stretches = Stretches.of_events(chosen)
+    scale = RankScale.of(chosen.label, chosen.confidence, scores.n_classes, float(scores.durations.sum()) / 60)
     reached = psds(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario)
-    return [tried[i][0] for i in best.tolist()], reached
+    return [tried[i][0] for i in best.tolist()], scale, reached

@@ -24,6 +24,7 @@ from rl_postproc.pipeline.stack import Stack
 
 from .clip_model import ClipModel, SavedClipModel
 from .policy import SavedBounds, clips_at_a_time
+from .rank_scale import RankScale
 from .value_functions import EventValueFunction, check_values, restore_values
 
 _LEAST_COST = 0.1
@@ -46,7 +47,7 @@ def _together(branches: list[Stack]) -> Stack:
 
 
 class SavedRule(Saved):
-    """What a class takes its events from, and what their confidence is."""
+    """What a class takes its events from, and what they rank by."""
 
     proposer: Annotated[int, Field(ge=0)] | None
     by_cost: bool
@@ -55,20 +56,20 @@ class SavedRule(Saved):
 
 @dataclass(frozen=True)
 class Rule:
-    """How a class gets its events and their confidences.
+    """How a class gets its events and what they rank by.
 
     Attributes:
         proposer: number of what proposes its events; None for one event over the whole clip.
-        by_cost: whether confidence is what is expected to be right over what it is expected to cost.
-        clip_power: power of P(class is in the clip) by which confidence is multiplied.
+        by_cost: whether events rank by what is expected to be right over what it is expected to cost.
+        clip_power: power of P(class is in the clip) by which that is multiplied.
     """
 
     proposer: int | None
     by_cost: bool = False
     clip_power: float = 0.0
 
-    def confidence(self, right: torch.Tensor, wrong: torch.Tensor, in_clip: torch.Tensor) -> torch.Tensor:
-        """Returns confidences of events from P(right), P(false alarm) and P(class is in the clip), in [0, 1]."""
+    def ranking(self, right: torch.Tensor, wrong: torch.Tensor, in_clip: torch.Tensor) -> torch.Tensor:
+        """Returns what events rank by, from P(right), P(false alarm) and P(class is in the clip), in [0, 1]."""
         found = right * _LEAST_COST / (wrong + _LEAST_COST) if self.by_cost else right
         return (found * in_clip**self.clip_power if self.clip_power else found).clamp(0, 1)
 
@@ -121,7 +122,7 @@ class SavedEventRanking(Saved):
         for rule in self.rules:
             if rule.proposer is not None and (rule.proposer >= len(self.judges) or self.judges[rule.proposer] is None):
                 raise ValueError(f"nothing judges the events of proposer {rule.proposer}")
-        found = prefixed("clip.", self.clip.tensors(made))
+        found = prefixed("clip.", self.clip.tensors(made)) | prefixed("scale.", RankScale.shapes(made))
         for i, judge in enumerate(self.judges):
             own = {} if judge is None else judge.tensors(made.with_features(len(names)))
             if own is None:
@@ -137,7 +138,13 @@ class EventRankingPolicy(ChoosesEvents):
     saved = SavedEventRanking
 
     def __init__(
-        self, grid: FeatureGrid, judges: list[Judge | None], clip: ClipModel, rules: list[Rule], silent: torch.Tensor
+        self,
+        grid: FeatureGrid,
+        judges: list[Judge | None],
+        clip: ClipModel,
+        rules: list[Rule],
+        silent: torch.Tensor,
+        scale: RankScale,
     ):
         """Takes all parts.
 
@@ -147,8 +154,10 @@ class EventRankingPolicy(ChoosesEvents):
             clip: gives P(class is in the clip).
             rules: one for each class.
             silent: classes that get no events, bool ``[class]``.
+            scale: turns rankings into confidences.
         """
         self.grid, self.judges, self.clip, self.rules, self.silent = grid, judges, clip, rules, silent
+        self.scale = scale
 
     def gives_confidence(self, stack: Stack) -> bool:
         """See `Policy.gives_confidence`."""
@@ -166,7 +175,7 @@ class EventRankingPolicy(ChoosesEvents):
                     continue
                 found = whole_clips(part, in_clip) if number is None else self._ranked(part, parts[number], number, own)
                 kept = own[found.label]
-                confidence = self._ranks(found, in_clip)[kept]
+                confidence = self._confidence(found, in_clip)[kept]
                 columns.append((found.clip[kept] + int(clips[0]), found.label[kept], found.onset[kept],
                                 found.offset[kept], confidence))  # fmt: skip
         return together(columns, scores)
@@ -183,17 +192,18 @@ class EventRankingPolicy(ChoosesEvents):
         right, wrong = (v.values(events, features, label) / 2 for v in (judge.right, judge.wrong))
         return proposed(events, few, right, wrong, label)
 
-    def _ranks(self, found: Proposed, in_clip: torch.Tensor) -> torch.Tensor:
-        confidence, own = torch.zeros(len(found.clip)), in_clip[found.clip, found.label]
+    def _confidence(self, found: Proposed, in_clip: torch.Tensor) -> torch.Tensor:
+        ranking, own = torch.zeros(len(found.clip)), in_clip[found.clip, found.label]
         for rule in set(self.rules):
             those = torch.tensor([r == rule for r in self.rules])[found.label]
-            confidence[those] = rule.confidence(found.right, found.wrong, own)[those]
-        return confidence
+            ranking[those] = rule.ranking(found.right, found.wrong, own)[those]
+        return self.scale.confidence(found.label, ranking)
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns rules, and what judges."""
         clip, own = self.clip.state()
         tensors = {f"clip.{name}": tensor for name, tensor in own.items()}
+        tensors |= {f"scale.{name}": tensor for name, tensor in self.scale.state().items()}
         judges: list[dict[str, Any] | None] = []
         for i, judge in enumerate(self.judges):
             if judge is None:
@@ -226,7 +236,10 @@ class EventRankingPolicy(ChoosesEvents):
             right, wrong = (restore_values(judge[n], with_prefix(tensors, f"{i}.{n}.")) for n in ("right", "wrong"))
             judges.append(Judge(PoolBounds(**judge["bounds"]), right, wrong))
         grid, clip = FeatureGrid(values["step"], values["reach"]), ClipModel.from_state(with_prefix(tensors, "clip."))
-        return cls(grid, judges, clip, [Rule(**rule) for rule in values["rules"]], torch.tensor(values["silent"]))
+        scale = RankScale(**with_prefix(tensors, "scale."))
+        scale.check()
+        rules = [Rule(**rule) for rule in values["rules"]]
+        return cls(grid, judges, clip, rules, torch.tensor(values["silent"]), scale)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class OrderedSteps:
     def of(cls, counts: RankedCounts, scenario: Scenario) -> OrderedSteps:
         """Sorts the steps of counts."""
         label, value = counts.label.numpy(), counts.value.numpy()
-        order = np.lexsort((-value, label))
+        # The bits of floats that are not negative rise as they do: one whole number sorts by class and falling value.
+        order = np.argsort(label << 32 | (0x7FFFFFFF - value.view(np.int32).astype(np.int64)))
         label, value = label[order], value[order]
         ends = np.append((label[1:] != label[:-1]) | (value[1:] != value[:-1]), True)[: len(label)]
         last = np.flatnonzero(ends)
@@ -128,6 +129,9 @@ class OrderedSteps:
         label = self.label[self.last]
         share = self._running(own * self.hits) / reference[label]
         rate = self._running(false)
+        # What lies beyond the greatest rate cannot raise what lies below.
+        some = np.flatnonzero((rate <= scenario.max_efpr) & (share > 0))
+        label, share, rate = label[some], share[some], rate[some]
         same = label[1:] == label[:-1]
         if bool((same & ((rate[1:] < rate[:-1]) | (share[1:] < share[:-1]))).any()):
             # By class and rate, at equal rates the highest share first: of each class, what rises above all before.
@@ -135,7 +139,6 @@ class OrderedSteps:
             label, share, rate = label[order], share[order], rate[order]
         highest = np.maximum.accumulate(share + 2 * label) - 2 * label
         rises = np.append(True, (label[1:] != label[:-1]) | (highest[1:] > highest[:-1]))[: len(label)]
-        rises &= (rate <= scenario.max_efpr) & (share > 0)
         return label[rises], np.maximum(rate[rises], 0.0), share[rises]
 
     def _running(self, change: np.ndarray) -> np.ndarray:

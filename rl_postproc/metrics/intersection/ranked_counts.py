@@ -8,7 +8,7 @@ import torch
 
 from rl_postproc.data.events import Events
 from rl_postproc.metrics.intersection.coverage import Coverage
-from rl_postproc.utils.tensors import ragged_ranges
+from rl_postproc.utils.tensors import flatnonzero, ragged_ranges
 
 COLUMNS = ("clip", "label", "onset", "offset", "confidence")
 """Of events."""
@@ -105,9 +105,7 @@ def count_ranked(references: Events, stretches: Stretches, durations: torch.Tens
     n_clips, n_classes = len(references.clip_ids), len(references.classes)
     latest = float(stretches.offset.max()) if len(stretches.offset) else 0.0
     coverage = Coverage.of(references, latest)
-    length = stretches.offset - stretches.onset
-    inside = coverage.between(stretches.clip, stretches.label, stretches.onset, stretches.offset)
-    relevant = inside >= (criteria.dtc * length).round(decimals=6)
+    relevant = _relevant(coverage, stretches, references, criteria.dtc)
     parts = [_false_positives(stretches, ~relevant)]
     parts.append(_true_positives(references, stretches, relevant, criteria.gtc, latest))
     if criteria.cttc is not None:
@@ -123,8 +121,7 @@ def right_alone(references: Events, stretches: Stretches, criteria: Criteria) ->
     """Returns which events are relevant, and which find a reference by themselves, bool ``[event]`` each."""
     references = with_length(references)
     latest = float(stretches.offset.max()) if len(stretches.offset) else 0.0
-    inside = Coverage.of(references, latest).between(stretches.clip, stretches.label, stretches.onset, stretches.offset)
-    relevant = inside >= (criteria.dtc * (stretches.offset - stretches.onset)).round(decimals=6)
+    relevant = _relevant(Coverage.of(references, latest), stretches, references, criteria.dtc)
     relevant &= stretches.offset > stretches.onset
     event, reference = _overlapping(references, stretches, relevant.nonzero()[:, 0], latest)
     shared = torch.minimum(stretches.offset[event], references.offset[reference])
@@ -133,6 +130,20 @@ def right_alone(references: Events, stretches: Stretches, criteria: Criteria) ->
     finds = torch.zeros_like(relevant)
     finds[event[shared.round(decimals=6) >= needed]] = True
     return relevant, finds
+
+
+def _relevant(coverage: Coverage, stretches: Stretches, references: Events, share: float) -> torch.Tensor:
+    """Returns which events references of their class cover enough, bool ``[event]``."""
+    some = torch.arange(len(stretches.clip))
+    if share > 0:  # only where there are references
+        some = flatnonzero(
+            (references.counts() > 0).flatten()[stretches.clip * len(references.classes) + stretches.label]
+        )
+    clip, label, onset, offset = (x[some] for x in (stretches.clip, stretches.label, stretches.onset, stretches.offset))
+    enough = coverage.between(clip, label, onset, offset) >= (share * (offset - onset)).round(decimals=6)
+    relevant = torch.zeros(len(stretches.clip), dtype=torch.bool)
+    relevant[some[enough]] = True
+    return relevant
 
 
 Part = tuple[torch.Tensor, ...]

@@ -11,6 +11,7 @@ import torch
 from cases import small_simulation
 from rl_postproc.agents import make_agent
 from rl_postproc.agents.events.clip_model import clip_features, n_columns
+from rl_postproc.agents.events.rank_scale import RankScale
 from rl_postproc.agents.events.ranking_policy import EventRankingPolicy, Rule, proposers
 
 from rl_postproc import Events, ScoreSet, read_events, write_events
@@ -161,6 +162,31 @@ def test_features_of_clips_do_not_look_beyond_their_end(n_classes: int) -> None:
 
 def test_rules_rank_by_probability_cost_and_clip() -> None:
     right, wrong, in_clip = torch.tensor([0.5, 0.4]), torch.tensor([0.9, 0.0]), torch.tensor([1.0, 0.0001])
-    assert Rule(0).confidence(right, wrong, in_clip).tolist() == right.tolist()
-    assert Rule(0, by_cost=True).confidence(right, wrong, in_clip).tolist() == pytest.approx([0.05, 0.4])
-    assert Rule(0, clip_power=0.25).confidence(right, wrong, in_clip).tolist() == pytest.approx([0.5, 0.04])
+    assert Rule(0).ranking(right, wrong, in_clip).tolist() == right.tolist()
+    assert Rule(0, by_cost=True).ranking(right, wrong, in_clip).tolist() == pytest.approx([0.05, 0.4])
+    assert Rule(0, clip_power=0.25).ranking(right, wrong, in_clip).tolist() == pytest.approx([0.5, 0.04])
+
+
+def test_the_scale_counts_what_ranks_above_and_keeps_the_order() -> None:
+    generator = torch.Generator().manual_seed(0)
+    label, ranking = torch.arange(3000) % 2, torch.rand(3000, generator=generator) ** 4
+    scale = RankScale.of(label, ranking, 3, 10.0)
+    scale.check()
+    found = scale.confidence(label, ranking)
+    for k in range(2):
+        own, sure = ranking[label == k], found[label == k]
+        order = own.argsort(descending=True)
+        above = (torch.arange(1500) + 0.5) / 10
+        assert torch.allclose(1 / sure[order] - 1, above, rtol=0.05, atol=0.06)
+        assert bool((sure[order].diff() <= 0).all())
+        assert bool((sure[order][:1000].diff() < 0).all())
+    edges = scale.confidence(torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([0.0, 1.0, 1.0, 0.0, 0.5, 1.0]))
+    assert edges.tolist() == pytest.approx([1 / (1 + 150.1), 1, 1, 1 / 1.1, 1 / 1.05, 1])
+
+
+def test_a_scale_that_falls_is_refused() -> None:
+    scale = RankScale.of(torch.zeros(5, dtype=torch.int64), torch.arange(5) / 5, 1, 1.0)
+    with pytest.raises(ValueError, match="does not rise"):
+        RankScale(scale.ranking, scale.above.flip(1)).check()
+    with pytest.raises(ValueError, match="does not rise"):
+        RankScale(scale.ranking.flip(1), scale.above).check()
