@@ -39,6 +39,8 @@ def chosen_metrics(
         UserError: a name, a setting or a value is wrong.
     """
     known = run or {"metric": "event_based"}
+    if not isinstance(known.get("metric"), str):
+        raise UserError(f"The run names no metric that it was tuned for, but {known.get('metric')!r}; train it anew.")
     starts = [_start(text, known) for text in names or [known["metric"]]]
     several, named = len(starts) > 1, [str(start["metric"]) for start in starts]
     for setting in settings or []:

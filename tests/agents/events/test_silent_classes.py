@@ -8,6 +8,7 @@ import pytest
 import torch
 from cases import small_simulation
 from event_agents import AGENTS, STACK, agent, files_of
+from rl_postproc.agents.events.ranking_policy import EventRankingPolicy
 from rl_postproc.agents.events.set_policy import EventSetPolicy
 from rl_postproc.agents.events.silent_classes import SilentClasses
 
@@ -48,7 +49,7 @@ def test_a_class_without_references_stays_silent_on_other_clips(name: str, tmp_p
 
 def held_silent(policy: Policy) -> list[bool]:
     """Returns which classes a policy holds silent."""
-    return policy.silent.tolist() if isinstance(policy, SilentClasses | EventSetPolicy) else []
+    return policy.silent.tolist() if isinstance(policy, SilentClasses | EventSetPolicy | EventRankingPolicy) else []
 
 
 def test_the_other_classes_keep_what_the_policy_chooses() -> None:
