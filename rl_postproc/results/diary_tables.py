@@ -14,6 +14,9 @@ from rl_postproc.diary import KINDS, Diary, contributions
 from rl_postproc.results.extent import heading, inches, short
 from rl_postproc.results.figures import LINES
 
+_CLASS_WIDTH = 13
+"""Letters of a class that are shown, so that all kinds stay within the width of a terminal."""
+
 
 def diary_table(diaries: Sequence[Diary], names: Sequence[str], title: str) -> Table:
     """Returns counts and gains if mended by kind of error, and for two lists what makes their difference.
@@ -28,7 +31,7 @@ def diary_table(diaries: Sequence[Diary], names: Sequence[str], title: str) -> T
     for name in names:
         table.add_column(f"{name}\nmissed", justify="right")
         table.add_column("\nfalse alarms", justify="right")
-        table.add_column("macro F1\nif mended", justify="right")
+        table.add_column("macro F1,\nmended", justify="right")
     if len(diaries) == 2:
         table.add_column("part of the\ndifference", justify="right")
     parts = _macro(contributions(*diaries)) if len(diaries) == 2 else None
@@ -49,10 +52,10 @@ def diary_table(diaries: Sequence[Diary], names: Sequence[str], title: str) -> T
 
 def diary_classes_table(diaries: Sequence[Diary], title: str) -> Table:
     """Returns the errors of each class by kind, missed references and false alarms together; of two lists as ``12→9``."""
-    table = Table(title=title, title_justify="left", box=HORIZONTALS)
-    table.add_column("class")
+    table = Table(title=title, title_justify="left", box=HORIZONTALS, padding=(0, 0, 0, 1))
+    table.add_column("class", max_width=_CLASS_WIDTH, no_wrap=True)
     for name in ("F1", *KINDS):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True, min_width=9 if name == "F1" else len(name))
     errors = [found.missed + found.false for found in diaries]
     for k, label in enumerate(diaries[0].classes):
         scores = ["" if bool(found.f1[k].isnan()) else f"{100 * float(found.f1[k]):.1f}" for found in diaries]
