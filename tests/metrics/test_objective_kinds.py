@@ -277,7 +277,7 @@ def test_minimum_precisions_that_are_promised_with_confidence_are_kept_on_other_
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from minimum_precision import one_seed, summary  # pyright: ignore[reportMissingImports]
 
-    runs = [one_seed(seed, 500, "grid_search", 0.65) for seed in range(15)]
+    runs = [one_seed(seed, 500, "grid_search", 0.65) for seed in range(8)]
     plain, sure = (summary([run[name] for run in runs], 0.65) for name in ("minimum", "… with confidence 0.9"))
     assert sure["broken"] <= 0.1 < plain["broken"]
     assert sure["promised"] > 0.25
