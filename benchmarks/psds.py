@@ -1,7 +1,7 @@
 """PSDS of events with learned confidences, held out, beside what is usual; and how long PSDS takes beside its peers.
 
     python benchmarks/psds.py --scenario 1
-    pip install -e ".[bench]" psds_eval && python benchmarks/psds.py --peers
+    pip install -e ".[bench]" && python benchmarks/psds.py --peers
 
 Five folds of the DESED validation set (where `rl-postproc download desed-baseline-2021` has put it), whose held-out events
 are pooled. Whatever is chosen is chosen for each class by the area under its ROC on the training clips of a fold. Intervals
@@ -27,7 +27,8 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
-from rl_postproc.metrics.intersection.psds import SCENARIOS, class_areas, psds
+from rl_postproc.metrics.intersection.psds import SCENARIOS, class_areas
+from rl_postproc.metrics.intersection.psds_of_scores import psds_of_scores
 from rl_postproc.metrics.intersection.ranked_counts import RankedCounts, Stretches, count_ranked
 from rl_postproc.metrics.intersection.resampling import resampled_psds
 from rl_postproc.pipeline.stack import Stack
@@ -165,11 +166,7 @@ def speed(scores: ScoreSet, scenario: int, repeats: int) -> None:
     own = SCENARIOS[scenario]
 
     def ours() -> list[float]:
-        found = []
-        for one in filtered(scores):
-            counts = count_ranked(one.require_references(), stretches_of_scores(one), one.durations, own.criteria)
-            found.append(psds(counts, own))
-        return found
+        return [psds_of_scores(one, own) for one in filtered(scores)]
 
     seconds, values = median_seconds(ours, repeats)
     peer, points = SedScoresEval(scores, own), PsdsEval(scores, own)
