@@ -1,8 +1,9 @@
 """The agent of confidences: events that rank by learned probabilities, for PSDS, which looks at every operating point.
 
 P(right) of an event, that it is relevant and finds a reference by itself under the tolerances of a PSDS scenario, P(false
-alarm), and P(class is in the clip) are learned on inner folds. By inner held-out predictions each class then chooses what
-proposes its events (boxes, runs above thresholds, or one event over the whole clip) and how they rank.
+alarm), and P(class is in the clip) are learned on inner folds; what several proposers say of an event is averaged. By inner
+held-out predictions each class then chooses what proposes its events (boxes, runs above thresholds, or one event over the
+whole clip) and how they rank.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from rl_postproc.utils.errors import UserError
 
 from ..base import FitResult, ProgressCallback, share
 from ..parts import Parts
+from .agreement import Proposed, seconded
 from .clip_model import fit_clip_model
 from .held_out import fit_held_out
 from .rank_scale import RankScale
 from .ranking_policy import (
     EventRankingPolicy,
     Judge,
-    Proposed,
     Rule,
     decode_bounded,
     proposed,
@@ -52,6 +53,7 @@ class EventRanking(ModelSettings):
     """Events with learned confidences for PSDS: boxes, runs or whole clips, suppressed and ranked by a rule of each class."""
 
     agent: Literal["event_ranking"] = "event_ranking"
+    inner_folds: int = Field(default=8, ge=2, description="parts of the clips, each judged by models of the others")
     scenario: Literal[1, 2] = Field(
         default=1, description="of PSDS: 1 wants onsets and offsets, 2 wants classes told apart"
     )
@@ -92,10 +94,10 @@ class EventRanking(ModelSettings):
             judge, held_out = self._learn(task, stack, fold, seed, own, parts.below(f"stack_{i}"))
             judges.append(judge)
             found.append(held_out)
-        found.append(whole_clips(scores, in_clip))
+        found = [*seconded(found, scores.n_classes), whole_clips(scores, in_clip)]
         rules, scale, reached = _choose(found, in_clip, scores, self.scenario)
-        used = {rule.proposer for rule in rules}
-        judges = [judge if i in used else None for i, judge in enumerate(judges)]
+        if all(rule.proposer is None for rule in rules):
+            judges = [None] * len(judges)
         silent = scores.require_references().counts().sum(0) == 0
         policy = EventRankingPolicy(task.grid, judges, clip_model, rules, silent, scale)
         figures = {f"inner_psds{self.scenario}": reached}

@@ -6,6 +6,7 @@ said to be may weigh what it would cost if it were wrong, and whether its class 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from rl_postproc.pipeline.policy import ChoosesEvents
 from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, prefixed, with_prefix
 from rl_postproc.pipeline.stack import Stack
 
+from .agreement import Proposed, seconded
 from .clip_model import ClipModel, SavedClipModel
 from .policy import SavedBounds, clips_at_a_time
 from .rank_scale import RankScale
@@ -150,7 +152,7 @@ class EventRankingPolicy(ChoosesEvents):
 
         Args:
             grid: where features are sampled.
-            judges: one for each of `proposers`; None where no class takes its events from it.
+            judges: one for each of `proposers`; None where it proposes nothing.
             clip: gives P(class is in the clip).
             rules: one for each class.
             silent: classes that get no events, bool ``[class]``.
@@ -169,16 +171,27 @@ class EventRankingPolicy(ChoosesEvents):
         for clips in clips_at_a_time(scores):
             part = scores.select(clips)
             in_clip = self.clip.probabilities(part).reshape(part.n_clips, -1)
-            for number in [*range(len(parts)), None]:
-                own = torch.tensor([r.proposer == number for r in self.rules]) & ~self.silent
-                if not bool(own.any()):
-                    continue
-                found = whole_clips(part, in_clip) if number is None else self._ranked(part, parts[number], number, own)
+            for number, found in self._found(part, parts, in_clip):
+                own = torch.tensor([rule.proposer == number for rule in self.rules]) & ~self.silent
                 kept = own[found.label]
                 confidence = self._confidence(found, in_clip)[kept]
                 columns.append((found.clip[kept] + int(clips[0]), found.label[kept], found.onset[kept],
                                 found.offset[kept], confidence))  # fmt: skip
         return together(columns, scores)
+
+    def _found(
+        self, part: ScoreSet, stacks: list[Stack], in_clip: torch.Tensor
+    ) -> Iterator[tuple[int | None, Proposed]]:
+        """Yields what each proposer proposes, by its number, and whole clips."""
+        own = torch.tensor([rule.proposer is not None for rule in self.rules]) & ~self.silent
+        if bool(own.any()):
+            judged = [
+                None if self.judges[i] is None else self._ranked(part, stacks[i], i, own) for i in range(len(stacks))
+            ]
+            for number, found in enumerate(seconded(judged, part.n_classes)):
+                if found is not None:
+                    yield number, found
+        yield None, whole_clips(part, in_clip)
 
     def _ranked(self, part: ScoreSet, stack: Stack, number: int, own: torch.Tensor) -> Proposed:
         judge = self.judges[number]
@@ -240,27 +253,6 @@ class EventRankingPolicy(ChoosesEvents):
         scale.check()
         rules = [Rule(**rule) for rule in values["rules"]]
         return cls(grid, judges, clip, rules, torch.tensor(values["silent"]), scale)
-
-
-@dataclass(frozen=True)
-class Proposed:
-    """Events that are left after suppression.
-
-    Attributes:
-        clip: int64 ``[event]``.
-        label: int64 ``[event]``.
-        onset: seconds, float64 ``[event]``.
-        offset: seconds, float64 ``[event]``.
-        right: P(right), float32 ``[event]``.
-        wrong: P(false alarm), float32 ``[event]``.
-    """
-
-    clip: torch.Tensor
-    label: torch.Tensor
-    onset: torch.Tensor
-    offset: torch.Tensor
-    right: torch.Tensor
-    wrong: torch.Tensor
 
 
 def proposed(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from cases import small_simulation
 from rl_postproc.agents import make_agent
+from rl_postproc.agents.events.agreement import Proposed, seconded
 from rl_postproc.agents.events.clip_model import clip_features, n_columns
 from rl_postproc.agents.events.rank_scale import RankScale
 from rl_postproc.agents.events.ranking_policy import EventRankingPolicy, Rule, proposers
@@ -190,3 +191,27 @@ def test_a_scale_that_falls_is_refused() -> None:
         RankScale(scale.ranking, scale.above.flip(1)).check()
     with pytest.raises(ValueError, match="does not rise"):
         RankScale(scale.ranking.flip(1), scale.above).check()
+
+
+def test_proposers_second_each_other_as_the_plain_loop_says() -> None:
+    generator = torch.Generator().manual_seed(1)
+    found = []
+    for _ in range(3):
+        cuts = torch.rand(4, 2, 8, generator=generator, dtype=torch.float64).sort(2).values * 10
+        clip, label, k = torch.ones(4, 2, 4).nonzero().unbind(1)
+        onset, offset = cuts[clip, label, 2 * k], cuts[clip, label, 2 * k + 1]
+        right, wrong = torch.rand(2, len(clip), generator=generator)
+        mixed = torch.randperm(len(clip), generator=generator)
+        found.append(Proposed(*(x[mixed] for x in (clip, label, onset, offset, right, wrong))))
+    for own, result in zip(found, seconded(found, 2), strict=True):
+        assert result is not None
+        for i in range(len(own.clip)):
+            best = 0.0
+            for other in found:
+                for j in range(len(other.clip)) if other is not own else ():
+                    if (own.clip[i], own.label[i]) == (other.clip[j], other.label[j]):
+                        both = min(own.offset[i], other.offset[j]) - max(own.onset[i], other.onset[j])
+                        either = max(own.offset[i], other.offset[j]) - min(own.onset[i], other.onset[j])
+                        best = max(best, float(max(both, 0) / either * other.right[j]))
+            assert float(result.right[i]) == pytest.approx((float(own.right[i]) + best) / 2, abs=1e-6)
+    assert seconded([found[0], None], 2) == [found[0], None]
