@@ -28,8 +28,8 @@ from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
 from rl_postproc.metrics.intersection.psds import SCENARIOS, class_areas
-from rl_postproc.metrics.intersection.psds_of_scores import psds_of_scores
 from rl_postproc.metrics.intersection.ranked_counts import RankedCounts, Stretches, count_ranked
+from rl_postproc.metrics.intersection.ranking import Psds1, Psds2
 from rl_postproc.metrics.intersection.resampling import resampled_psds
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.results.bootstrap import interval
@@ -163,10 +163,10 @@ def compare(scores: ScoreSet, scenario: int, seeds: int, samples: int) -> None:
 
 def speed(scores: ScoreSet, scenario: int, repeats: int) -> None:
     """Ten filter settings: the same PSDS first, then the times."""
-    own = SCENARIOS[scenario]
+    own, metric, references = SCENARIOS[scenario], (Psds1(), Psds2())[scenario - 1], scores.require_references()
 
     def ours() -> list[float]:
-        return [psds_of_scores(one, own) for one in filtered(scores)]
+        return [metric.value(references, one, scores.durations).overall for one in filtered(scores)]
 
     seconds, values = median_seconds(ours, repeats)
     peer, points = SedScoresEval(scores, own), PsdsEval(scores, own)

@@ -16,7 +16,7 @@ from rl_postproc.agents.events.event_value import EventValue
 from rl_postproc.agents.events.network import EventNetwork
 from rl_postproc.agents.events.policy import EventAdditive
 from rl_postproc.agents.events.rank_scale import RankScale
-from rl_postproc.agents.events.ranking_policy import EventRankingPolicy, Judge, Rule
+from rl_postproc.agents.events.ranking_policy import EventRankingPolicy, Judge
 from rl_postproc.agents.events.set_policy import EventSetPolicy
 from rl_postproc.agents.events.silent_classes import SilentClasses
 from rl_postproc.agents.events.value_functions import (
@@ -102,9 +102,7 @@ def every_kind(task: TuningTask) -> dict[str, PostProcessor]:
     with_clips = fit_clip_model(scores, in_clip, torch.arange(scores.n_clips) % 2, EventValue(rounds=3), 0)[0]
     scale = RankScale.of(torch.arange(30) % 3, torch.arange(30) / 40, 3, 2.0)
     judge = Judge(PoolBounds(), boosted, NetworkValues(networks[:1], lam))
-    ranks = EventRankingPolicy(
-        grid, [judge], with_clips, [Rule(0, True, 0.25), Rule(None), Rule(0)], silent & False, scale
-    )
+    ranks = EventRankingPolicy(grid, [judge], with_clips, torch.tensor([False, True, False]), silent & False, scale)
     found["event_ranking"] = PostProcessor(task.stack, scores.classes, ranks, scores.hop)
     universal = UniversalPolicy(
         blind, grid, OperatingPoint(), Familiarity.of(looks), None, names_digest(scores.clip_ids)

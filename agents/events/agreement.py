@@ -1,4 +1,4 @@
-"""What several proposers say of an event: its own P(right), and that of the most alike event of the others."""
+"""What several proposers say together: P(right) is averaged over them, and of events that overlap the best one stays."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from rl_postproc.candidates.suppression import best_intervals
 from rl_postproc.utils.tensors import ragged_ranges
 
 _MICRO = 1_000_000
+_OF_OTHERS = 0.25
+"""Weight of what the other proposers say."""
 
 
 @dataclass(frozen=True)
@@ -31,31 +34,39 @@ class Proposed:
     right: torch.Tensor
     wrong: torch.Tensor
 
+    def select(self, those: torch.Tensor) -> Proposed:
+        """Returns some of the events, by a mask or places."""
+        return Proposed(*(column[those] for column in self.columns()))
 
-def seconded(found: list[Proposed | None], n_classes: int) -> list[Proposed | None]:
-    """Returns what proposers propose with P(right) averaged over two: its own, and the best of the other proposers.
+    def columns(self) -> tuple[torch.Tensor, ...]:
+        """Returns all columns."""
+        return self.clip, self.label, self.onset, self.offset, self.right, self.wrong
 
-    The latter is the highest product, over their events of the same clip and class, of P(right) and of the intersection of
-    both events over their union. Of a single proposer P(right) stays as it is.
+
+def agreed(found: list[Proposed], n_classes: int) -> Proposed:
+    """Returns the events of all proposers together that do not overlap, those that are most likely right first.
+
+    P(right) is a mean of what an event's own proposer says, and of what the others do: the highest product, over their
+    events of the same clip and class, of P(right) and of the intersection of both events over their union. Of a single
+    proposer all stays as it is.
     """
-    result: list[Proposed | None] = []
+    if len(found) == 1:
+        return found[0]
+    judged = []
     for i, own in enumerate(found):
-        others = [other for j, other in enumerate(found) if j != i and other is not None]
-        if own is not None and others:
-            best = torch.stack([_support(own, other, n_classes) for other in others]).amax(0)
-            own = replace(own, right=(own.right + best) / 2)
-        result.append(own)
-    return result
+        others = torch.stack([_support(own, other, n_classes) for j, other in enumerate(found) if j != i]).amax(0)
+        judged.append(replace(own, right=(1 - _OF_OTHERS) * own.right + _OF_OTHERS * others))
+    whole = Proposed(*(torch.cat(columns) for columns in zip(*(own.columns() for own in judged), strict=True)))
+    begin, end = _on_a_line(whole, n_classes, _span(found))
+    order = begin.argsort(stable=True)
+    kept = best_intervals(begin[order], end[order] - 1, whole.right[order])
+    return whole.select(order[kept])
 
 
 def _support(own: Proposed, other: Proposed, n_classes: int) -> torch.Tensor:
     """Returns the highest product of likeness and P(right) among the other's events, float32 ``[event]``."""
-    latest = max([float(x.offset.max()) for x in (own, other) if len(x.clip)], default=0.0)
-    span = int(latest * _MICRO) + 2
-    (onset, offset), (begins, ends) = (
-        tuple((x.clip * n_classes + x.label) * span + (time * _MICRO).round().long() for time in (x.onset, x.offset))
-        for x in (own, other)
-    )
+    span = _span([own, other])
+    (onset, offset), (begins, ends) = (_on_a_line(one, n_classes, span) for one in (own, other))
     order = begins.argsort()
     begins, ends = begins[order], ends[order]
     first, stop = torch.searchsorted(ends, onset, right=True), torch.searchsorted(begins, offset)
@@ -67,3 +78,14 @@ def _support(own: Proposed, other: Proposed, n_classes: int) -> torch.Tensor:
     )
     alike = (both / either).clamp(min=0).float() * other.right[theirs]
     return torch.zeros(len(own.clip)).scatter_reduce(0, event, alike, "amax")
+
+
+def _span(found: list[Proposed]) -> int:
+    """Returns more microseconds than any clip has."""
+    return int(max([float(own.offset.max()) for own in found if len(own.clip)], default=0.0) * _MICRO) + 2
+
+
+def _on_a_line(found: Proposed, n_classes: int, span: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns begin and end of events in microseconds, clips and classes one behind another."""
+    track = found.clip * n_classes + found.label
+    return tuple(track * span + (time * _MICRO).round().long() for time in (found.onset, found.offset))  # type: ignore[return-value]

@@ -1,9 +1,9 @@
 """The agent of confidences: events that rank by learned probabilities, for PSDS, which looks at every operating point.
 
 P(right) of an event, that it is relevant and finds a reference by itself under the tolerances of a PSDS scenario, P(false
-alarm), and P(class is in the clip) are learned on inner folds; what several proposers say of an event is averaged. By inner
-held-out predictions each class then chooses what proposes its events (boxes, runs above thresholds, or one event over the
-whole clip) and how they rank.
+alarm), and P(class is in the clip) are learned on inner folds; what several proposers (boxes, runs above thresholds) say is
+averaged. By inner held-out predictions each class then chooses between those events and one over each whole clip. More to
+choose from (proposers, powers, costs) reached more on inner folds and less on held-out clips.
 """
 
 from __future__ import annotations
@@ -29,28 +29,25 @@ from rl_postproc.utils.errors import UserError
 
 from ..base import FitResult, ProgressCallback, share
 from ..parts import Parts
-from .agreement import Proposed, seconded
+from .agreement import Proposed, agreed
 from .clip_model import fit_clip_model
 from .held_out import fit_held_out
 from .rank_scale import RankScale
 from .ranking_policy import (
     EventRankingPolicy,
     Judge,
-    Rule,
     decode_bounded,
     proposed,
     proposers,
+    ranking,
     together,
     whole_clips,
 )
 from .value_models import LabelledEvents, ModelSettings
 
-_RANKINGS = ((False, 0.0), (True, 0.0), (False, 0.25), (True, 0.25))
-"""Rankings that are tried: by cost or not, and the power of P(class is in the clip)."""
-
 
 class EventRanking(ModelSettings):
-    """Events with learned confidences for PSDS: boxes, runs or whole clips, suppressed and ranked by a rule of each class."""
+    """Events with learned confidences for PSDS: boxes and runs, or whole clips, by what they may be worth."""
 
     agent: Literal["event_ranking"] = "event_ranking"
     inner_folds: int = Field(default=8, ge=2, description="parts of the clips, each judged by models of the others")
@@ -88,18 +85,18 @@ class EventRanking(ModelSettings):
         )
         in_clip = in_clip.reshape(scores.n_clips, -1)
         judges: list[Judge | None] = []
-        found: list[Proposed | None] = []
+        found: list[Proposed] = []
         for i, stack in enumerate(stacks):
             own = share(report, (2 * i + 1) * step, (2 * i + 3) * step)
             judge, held_out = self._learn(task, stack, fold, seed, own, parts.below(f"stack_{i}"))
             judges.append(judge)
-            found.append(held_out)
-        found = [*seconded(found, scores.n_classes), whole_clips(scores, in_clip)]
-        rules, scale, reached = _choose(found, in_clip, scores, self.scenario)
-        if all(rule.proposer is None for rule in rules):
+            if held_out is not None:
+                found.append(held_out)
+        whole, scale, reached = _choose(found, in_clip, scores, self.scenario)
+        if bool(whole.all()):
             judges = [None] * len(judges)
         silent = scores.require_references().counts().sum(0) == 0
-        policy = EventRankingPolicy(task.grid, judges, clip_model, rules, silent, scale)
+        policy = EventRankingPolicy(task.grid, judges, clip_model, whole, silent, scale)
         figures = {f"inner_psds{self.scenario}": reached}
         report(1.0, figures)
         processor = PostProcessor(task.stack, scores.classes, policy, scores.hop)
@@ -144,36 +141,28 @@ def _right(found: Proposed, scores: ScoreSet, criteria: Criteria) -> tuple[torch
 
 
 def _choose(
-    found: list[Proposed | None], in_clip: torch.Tensor, scores: ScoreSet, number: int
-) -> tuple[list[Rule], RankScale, float]:
-    """Returns the rule of each class with the largest area under its ROC, its scale, and the PSDS that all reach together.
+    found: list[Proposed], in_clip: torch.Tensor, scores: ScoreSet, number: int
+) -> tuple[torch.Tensor, RankScale, float]:
+    """Returns which classes have the larger area under their ROC by whole clips, their scale, and the PSDS of all together.
 
     Args:
-        found: what each proposer proposes on held-out clips; whole clips are the last.
+        found: what each proposer proposes on held-out clips.
         in_clip: P(class is in the clip), ``[clip, class]``.
         scores: the clips.
         number: of the scenario.
     """
     scenario, references = SCENARIOS[number], scores.require_references()
-    tried: list[tuple[Rule, Proposed, torch.Tensor]] = []
-    for i, own in enumerate(found):
-        for by_cost, power in _RANKINGS if i < len(found) - 1 else _RANKINGS[:1]:
-            if own is not None:
-                rule = Rule(i if i < len(found) - 1 else None, by_cost, power)
-                tried.append((rule, own, rule.ranking(own.right, own.wrong, in_clip[own.clip, own.label])))
+    ways = [agreed(found, scores.n_classes)] if found else []
+    ways.append(whole_clips(scores, in_clip))
+    rankings = [ranking(own, in_clip) for own in ways[:-1]] + [ways[-1].right]
+    columns = [(own.clip, own.label, own.onset, own.offset, sure) for own, sure in zip(ways, rankings, strict=True)]
     areas = []
-    for _, own, confidence in tried:
-        columns = (own.clip, own.label, own.onset, own.offset, confidence)
-        stretches = Stretches.of_events(together([columns], scores))
+    for own in columns:
+        stretches = Stretches.of_events(together([own], scores))
         areas.append(class_areas(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario))
-    best = np.array(areas).argmax(0)
-    columns = []
-    for i in np.unique(best).tolist():
-        _, own, confidence = tried[i]
-        kept = torch.from_numpy(best == i)[own.label]
-        columns.append((own.clip[kept], own.label[kept], own.onset[kept], own.offset[kept], confidence[kept]))
-    chosen = together(columns, scores)
-    stretches = Stretches.of_events(chosen)
+    best = torch.from_numpy(np.array(areas).argmax(0))
+    kept = [tuple(column[(best == i)[own[1]]] for column in own) for i, own in enumerate(columns)]
+    chosen = together(kept, scores)
     scale = RankScale.of(chosen.label, chosen.confidence, scores.n_classes, float(scores.durations.sum()) / 60)
-    reached = psds(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario)
-    return [tried[i][0] for i in best.tolist()], scale, reached
+    counts = count_ranked(references, Stretches.of_events(chosen), scores.durations, scenario.criteria)
+    return best == len(ways) - 1, scale, psds(counts, scenario)

@@ -1,12 +1,11 @@
 """A policy that gives events with confidences, for metrics of all operating points: propose, judge, suppress, rank.
 
 Selecting and ranking are different jobs. Of events that overlap, the one that is most likely right stays; how sure it is
-said to be may weigh what it would cost if it were wrong, and whether its class is in the clip at all.
+said to be also weighs what it would cost if it were wrong, and whether its class is in the clip at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ from rl_postproc.pipeline.policy import ChoosesEvents
 from rl_postproc.pipeline.saved import MadeFor, Saved, Shapes, prefixed, with_prefix
 from rl_postproc.pipeline.stack import Stack
 
-from .agreement import Proposed, seconded
+from .agreement import Proposed, agreed
 from .clip_model import ClipModel, SavedClipModel
 from .policy import SavedBounds, clips_at_a_time
 from .rank_scale import RankScale
@@ -31,6 +30,8 @@ from .value_functions import EventValueFunction, check_values, restore_values
 
 _LEAST_COST = 0.1
 """What an event costs at least, added to the probability that it is a false alarm."""
+_CLIP_POWER = 0.5
+"""Power of P(class is in the clip) by which rankings are multiplied."""
 
 
 def proposers(stack: Stack) -> list[Stack]:
@@ -46,34 +47,6 @@ def _together(branches: list[Stack]) -> Stack:
         return branches[0]
     stacks = {str(i): branch.to_config() for i, branch in enumerate(branches)}
     return Stack.from_config([{"stage": "one_of", "stacks": stacks}])
-
-
-class SavedRule(Saved):
-    """What a class takes its events from, and what they rank by."""
-
-    proposer: Annotated[int, Field(ge=0)] | None
-    by_cost: bool
-    clip_power: Annotated[float, Field(ge=0, le=1)]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a class gets its events and what they rank by.
-
-    Attributes:
-        proposer: number of what proposes its events; None for one event over the whole clip.
-        by_cost: whether events rank by what is expected to be right over what it is expected to cost.
-        clip_power: power of P(class is in the clip) by which that is multiplied.
-    """
-
-    proposer: int | None
-    by_cost: bool = False
-    clip_power: float = 0.0
-
-    def ranking(self, right: torch.Tensor, wrong: torch.Tensor, in_clip: torch.Tensor) -> torch.Tensor:
-        """Returns what events rank by, from P(right), P(false alarm) and P(class is in the clip), in [0, 1]."""
-        found = right * _LEAST_COST / (wrong + _LEAST_COST) if self.by_cost else right
-        return (found * in_clip**self.clip_power if self.clip_power else found).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -111,7 +84,7 @@ class SavedEventRanking(Saved):
     reach: Annotated[int, Field(ge=0, le=1000)]
     features: list[str]
     silent: list[bool]
-    rules: list[SavedRule]
+    whole_clips: list[bool]
     judges: list[SavedJudge | None]
     clip: SavedClipModel
 
@@ -120,10 +93,9 @@ class SavedEventRanking(Saved):
         names = feature_names(FeatureGrid(self.step, self.reach))
         made.equal(features=(self.features, names), judges=(len(self.judges), len(proposers(made.stack))))
         made.per_class("silent", self.silent)
-        made.per_class("rules", self.rules)
-        for rule in self.rules:
-            if rule.proposer is not None and (rule.proposer >= len(self.judges) or self.judges[rule.proposer] is None):
-                raise ValueError(f"nothing judges the events of proposer {rule.proposer}")
+        made.per_class("whole_clips", self.whole_clips)
+        if not all(self.whole_clips) and not any(self.judges):
+            raise ValueError("nothing judges the events of the classes that do not take whole clips")
         found = prefixed("clip.", self.clip.tensors(made)) | prefixed("scale.", RankScale.shapes(made))
         for i, judge in enumerate(self.judges):
             own = {} if judge is None else judge.tensors(made.with_features(len(names)))
@@ -134,7 +106,7 @@ class SavedEventRanking(Saved):
 
 
 class EventRankingPolicy(ChoosesEvents):
-    """Events that do not overlap, with confidences; where they come from and how they rank is a rule of each class."""
+    """Events that do not overlap, with confidences; some classes have an event over each whole clip instead."""
 
     kind = "event_ranking"
     saved = SavedEventRanking
@@ -144,7 +116,7 @@ class EventRankingPolicy(ChoosesEvents):
         grid: FeatureGrid,
         judges: list[Judge | None],
         clip: ClipModel,
-        rules: list[Rule],
+        whole: torch.Tensor,
         silent: torch.Tensor,
         scale: RankScale,
     ):
@@ -154,11 +126,11 @@ class EventRankingPolicy(ChoosesEvents):
             grid: where features are sampled.
             judges: one for each of `proposers`; None where it proposes nothing.
             clip: gives P(class is in the clip).
-            rules: one for each class.
+            whole: classes with an event over each whole clip, bool ``[class]``.
             silent: classes that get no events, bool ``[class]``.
             scale: turns rankings into confidences.
         """
-        self.grid, self.judges, self.clip, self.rules, self.silent = grid, judges, clip, rules, silent
+        self.grid, self.judges, self.clip, self.whole, self.silent = grid, judges, clip, whole, silent
         self.scale = scale
 
     def gives_confidence(self, stack: Stack) -> bool:
@@ -171,27 +143,24 @@ class EventRankingPolicy(ChoosesEvents):
         for clips in clips_at_a_time(scores):
             part = scores.select(clips)
             in_clip = self.clip.probabilities(part).reshape(part.n_clips, -1)
-            for number, found in self._found(part, parts, in_clip):
-                own = torch.tensor([rule.proposer == number for rule in self.rules]) & ~self.silent
-                kept = own[found.label]
-                confidence = self._confidence(found, in_clip)[kept]
-                columns.append((found.clip[kept] + int(clips[0]), found.label[kept], found.onset[kept],
-                                found.offset[kept], confidence))  # fmt: skip
+            found = self._judged(part, parts)
+            ways = [] if found is None else [(found, ranking(found, in_clip), ~self.whole)]
+            clips_whole = whole_clips(part, in_clip)
+            ways.append((clips_whole, clips_whole.right, self.whole))
+            for own, sure, classes in ways:
+                kept = (classes & ~self.silent)[own.label]
+                confidence = self.scale.confidence(own.label[kept], sure[kept])
+                columns.append((own.clip[kept] + int(clips[0]), own.label[kept], own.onset[kept], own.offset[kept],
+                                confidence))  # fmt: skip
         return together(columns, scores)
 
-    def _found(
-        self, part: ScoreSet, stacks: list[Stack], in_clip: torch.Tensor
-    ) -> Iterator[tuple[int | None, Proposed]]:
-        """Yields what each proposer proposes, by its number, and whole clips."""
-        own = torch.tensor([rule.proposer is not None for rule in self.rules]) & ~self.silent
-        if bool(own.any()):
-            judged = [
-                None if self.judges[i] is None else self._ranked(part, stacks[i], i, own) for i in range(len(stacks))
-            ]
-            for number, found in enumerate(seconded(judged, part.n_classes)):
-                if found is not None:
-                    yield number, found
-        yield None, whole_clips(part, in_clip)
+    def _judged(self, part: ScoreSet, stacks: list[Stack]) -> Proposed | None:
+        """Returns what all proposers propose together; None where no class takes it."""
+        own = ~self.whole & ~self.silent
+        if not bool(own.any()):
+            return None
+        found = [self._ranked(part, stack, i, own) for i, stack in enumerate(stacks) if self.judges[i] is not None]
+        return agreed(found, part.n_classes)
 
     def _ranked(self, part: ScoreSet, stack: Stack, number: int, own: torch.Tensor) -> Proposed:
         judge = self.judges[number]
@@ -204,13 +173,6 @@ class EventRankingPolicy(ChoosesEvents):
         features = event_features(few, events, self.grid)
         right, wrong = (v.values(events, features, label) / 2 for v in (judge.right, judge.wrong))
         return proposed(events, few, right, wrong, label)
-
-    def _confidence(self, found: Proposed, in_clip: torch.Tensor) -> torch.Tensor:
-        ranking, own = torch.zeros(len(found.clip)), in_clip[found.clip, found.label]
-        for rule in set(self.rules):
-            those = torch.tensor([r == rule for r in self.rules])[found.label]
-            ranking[those] = rule.ranking(found.right, found.wrong, own)[those]
-        return self.scale.confidence(found.label, ranking)
 
     def state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Returns rules, and what judges."""
@@ -233,7 +195,7 @@ class EventRankingPolicy(ChoosesEvents):
             "reach": self.grid.reach,
             "features": feature_names(self.grid),
             "silent": self.silent.tolist(),
-            "rules": [asdict(rule) for rule in self.rules],
+            "whole_clips": self.whole.tolist(),
             "judges": judges,
             "clip": clip,
         }, tensors
@@ -251,8 +213,8 @@ class EventRankingPolicy(ChoosesEvents):
         grid, clip = FeatureGrid(values["step"], values["reach"]), ClipModel.from_state(with_prefix(tensors, "clip."))
         scale = RankScale(**with_prefix(tensors, "scale."))
         scale.check()
-        rules = [Rule(**rule) for rule in values["rules"]]
-        return cls(grid, judges, clip, rules, torch.tensor(values["silent"]), scale)
+        whole, quiet = torch.tensor(values["whole_clips"]), torch.tensor(values["silent"])
+        return cls(grid, judges, clip, whole, quiet, scale)
 
 
 def proposed(
@@ -264,6 +226,17 @@ def proposed(
     return Proposed(
         timed.track // scores.n_classes, label[chosen], timed.onset, timed.offset, right[chosen], wrong[chosen]
     )
+
+
+def ranking(found: Proposed, in_clip: torch.Tensor) -> torch.Tensor:
+    """Returns what events rank by, in [0, 1]: what is expected to be right over what it is expected to cost, and the clip.
+
+    Args:
+        found: the events.
+        in_clip: P(class is in the clip), ``[clip, class]``.
+    """
+    worth = found.right * _LEAST_COST / (found.wrong + _LEAST_COST)
+    return (worth * in_clip[found.clip, found.label] ** _CLIP_POWER).clamp(0, 1)
 
 
 def whole_clips(scores: ScoreSet, in_clip: torch.Tensor) -> Proposed:

@@ -23,23 +23,34 @@ def best_apart(events: DecodedEvents, values: torch.Tensor) -> torch.Tensor:
     Returns:
         Which events are chosen, bool ``[event]``.
     """
+    width = int(events.last.max()) + 1 if len(events) else 1
+    return best_intervals(events.track * width + events.first, events.track * width + events.last, values)
+
+
+def best_intervals(begin: torch.Tensor, end: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Chooses of intervals on one line as `best_apart` does of events.
+
+    Args:
+        begin: first point of each, int64 ``[interval]``, ascending.
+        end: last point of each, int64 ``[interval]``.
+        values: of each, ``[interval]``; those of zero or less are not chosen.
+
+    Returns:
+        Which intervals are chosen, bool ``[interval]``.
+    """
     values = values.double().round(decimals=9)
-    chosen = torch.zeros(len(events), dtype=torch.bool, device=values.device)
+    chosen = torch.zeros(len(begin), dtype=torch.bool, device=values.device)
     rest = (values > 0).nonzero()[:, 0]
-    if not len(rest):
-        return chosen
-    width = int(events.last.max()) + 1
-    begin, end = events.track * width + events.first, events.track * width + events.last
-    place = torch.empty_like(events.track)
-    place[values.argsort(descending=True, stable=True)] = torch.arange(len(events), device=values.device)
+    place = torch.empty_like(begin)
+    place[values.argsort(descending=True, stable=True)] = torch.arange(len(begin), device=values.device)
     while len(rest):
         group = groups_in_time(begin[rest], end[rest])
-        best = torch.full((int(group[-1]) + 1,), len(events), device=values.device)
+        best = torch.full((int(group[-1]) + 1,), len(begin), device=values.device)
         best = best.scatter_reduce(0, group, place[rest], "amin")
-        best_event = torch.empty_like(best)
+        best_one = torch.empty_like(best)
         is_best = place[rest] == best[group]
-        best_event[group[is_best]] = rest[is_best]
+        best_one[group[is_best]] = rest[is_best]
         chosen[rest[is_best]] = True
-        rival = best_event[group]
+        rival = best_one[group]
         rest = rest[(begin[rest] > end[rival]) | (end[rest] < begin[rival])]
     return chosen

@@ -15,6 +15,7 @@ from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import CertificationError
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
+from rl_postproc.metrics.intersection.lost_thresholds import without_lost_thresholds
 from rl_postproc.metrics.intersection.psds import Scenario, class_areas, psds
 from rl_postproc.metrics.intersection.ranked_counts import Criteria, RankedCounts, Stretches, count_ranked, with_length
 from rl_postproc.metrics.ranking.base import RankedScore, RankingMetric
@@ -66,6 +67,8 @@ class Psds(RankingMetric, ABC):
             raise UserError(
                 f"'{self.name}' counts false positives an hour, so it needs the clips' lengths; give --durations."
             )
+        if isinstance(estimates, ScoreSet):
+            estimates = without_lost_thresholds(estimates, references, durations, self.scenario)
         counts = self.counts(references, estimates, durations)
         found = counts.reference.sum(0)
         own = torch.from_numpy(class_areas(counts, self.scenario)).masked_fill(found == 0, torch.nan)

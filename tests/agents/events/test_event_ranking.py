@@ -10,10 +10,10 @@ import pytest
 import torch
 from cases import small_simulation
 from rl_postproc.agents import make_agent
-from rl_postproc.agents.events.agreement import Proposed, seconded
+from rl_postproc.agents.events.agreement import Proposed, agreed
 from rl_postproc.agents.events.clip_model import clip_features, n_columns
 from rl_postproc.agents.events.rank_scale import RankScale
-from rl_postproc.agents.events.ranking_policy import EventRankingPolicy, Rule, proposers
+from rl_postproc.agents.events.ranking_policy import EventRankingPolicy, proposers, ranking
 
 from rl_postproc import Events, ScoreSet, read_events, write_events
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
@@ -129,7 +129,7 @@ def test_where_nothing_is_decoded_whole_clips_are_ranked(scenario: int, tmp_path
     stack = [{"stage": "threshold", "threshold": [1.0]}]
     processor = fitted(scores, stack, scenario=scenario)
     assert isinstance(processor.policy, EventRankingPolicy)
-    assert processor.policy.rules == [Rule(None)] * 2
+    assert processor.policy.whole.tolist() == [True, True]
     events = processor.apply(scores)
     assert len(events) == scores.n_clips * 2
     assert torch.equal(events.offset, scores.durations[events.clip].round(decimals=6))
@@ -161,11 +161,11 @@ def test_features_of_clips_do_not_look_beyond_their_end(n_classes: int) -> None:
         assert torch.equal(clip_features(cut), whole[clip])
 
 
-def test_rules_rank_by_probability_cost_and_clip() -> None:
-    right, wrong, in_clip = torch.tensor([0.5, 0.4]), torch.tensor([0.9, 0.0]), torch.tensor([1.0, 0.0001])
-    assert Rule(0).ranking(right, wrong, in_clip).tolist() == right.tolist()
-    assert Rule(0, by_cost=True).ranking(right, wrong, in_clip).tolist() == pytest.approx([0.05, 0.4])
-    assert Rule(0, clip_power=0.25).ranking(right, wrong, in_clip).tolist() == pytest.approx([0.5, 0.04])
+def test_events_rank_by_probability_cost_and_clip() -> None:
+    place = torch.arange(3)
+    right, wrong = torch.tensor([0.5, 0.4, 0.4]), torch.tensor([0.9, 0.0, 0.0])
+    found = Proposed(place, torch.zeros_like(place), place.double(), place + 1.0, right, wrong)
+    assert ranking(found, torch.tensor([[1.0], [1.0], [0.01]])).tolist() == pytest.approx([0.05, 0.4, 0.04])
 
 
 def test_the_scale_counts_what_ranks_above_and_keeps_the_order() -> None:
@@ -193,8 +193,29 @@ def test_a_scale_that_falls_is_refused() -> None:
         RankScale(scale.ranking.flip(1), scale.above).check()
 
 
-def test_proposers_second_each_other_as_the_plain_loop_says() -> None:
-    generator = torch.Generator().manual_seed(1)
+def plainly_agreed(found: list[Proposed]) -> list[tuple[float, ...]]:
+    """Rows of clip, label, onset, offset, P(right) and P(wrong), the best first."""
+    rows = []
+    for own in found:
+        for clip, label, onset, offset, right, wrong in zip(*(x.tolist() for x in own.columns()), strict=True):
+            best = 0.0
+            for other in found:
+                for j in range(len(other.clip)) if other is not own else ():
+                    if (clip, label) == (int(other.clip[j]), int(other.label[j])):
+                        both = min(offset, float(other.offset[j])) - max(onset, float(other.onset[j]))
+                        either = max(offset, float(other.offset[j])) - min(onset, float(other.onset[j]))
+                        best = max(best, max(both, 0) / either * float(other.right[j]))
+            rows.append((clip, label, onset, offset, 0.75 * right + 0.25 * best, wrong))
+    kept: list[tuple[float, ...]] = []
+    for row in sorted(rows, key=lambda row: -row[4]):
+        if all(row[:2] != one[:2] or row[2] >= one[3] or row[3] <= one[2] for one in kept):
+            kept.append(row)
+    return kept
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_proposers_agree_as_the_plain_loop_says(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(3):
         cuts = torch.rand(4, 2, 8, generator=generator, dtype=torch.float64).sort(2).values * 10
@@ -203,15 +224,9 @@ def test_proposers_second_each_other_as_the_plain_loop_says() -> None:
         right, wrong = torch.rand(2, len(clip), generator=generator)
         mixed = torch.randperm(len(clip), generator=generator)
         found.append(Proposed(*(x[mixed] for x in (clip, label, onset, offset, right, wrong))))
-    for own, result in zip(found, seconded(found, 2), strict=True):
-        assert result is not None
-        for i in range(len(own.clip)):
-            best = 0.0
-            for other in found:
-                for j in range(len(other.clip)) if other is not own else ():
-                    if (own.clip[i], own.label[i]) == (other.clip[j], other.label[j]):
-                        both = min(own.offset[i], other.offset[j]) - max(own.onset[i], other.onset[j])
-                        either = max(own.offset[i], other.offset[j]) - min(own.onset[i], other.onset[j])
-                        best = max(best, float(max(both, 0) / either * other.right[j]))
-            assert float(result.right[i]) == pytest.approx((float(own.right[i]) + best) / 2, abs=1e-6)
-    assert seconded([found[0], None], 2) == [found[0], None]
+    rows = sorted(zip(*(x.tolist() for x in agreed(found, 2).columns()), strict=True))
+    expected = sorted(plainly_agreed(found))
+    assert len(rows) == len(expected) < 3 * 32
+    for row, plain in zip(rows, expected, strict=True):
+        assert row == pytest.approx(plain, abs=1e-6)
+    assert agreed(found[:1], 2) is found[0]

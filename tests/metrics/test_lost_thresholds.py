@@ -9,9 +9,10 @@ import torch
 
 from rl_postproc import Events, ScoreSet, SimulationConfig, simulate
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
+from rl_postproc.metrics.intersection.lost_thresholds import without_lost_thresholds
 from rl_postproc.metrics.intersection.psds import SCENARIOS, Scenario, psds
-from rl_postproc.metrics.intersection.psds_of_scores import psds_of_scores, without_lost_thresholds
 from rl_postproc.metrics.intersection.ranked_counts import count_ranked
+from rl_postproc.metrics.intersection.ranking import Psds1
 
 CLASSES = ["Cat", "Dog", "Speech"]
 
@@ -28,6 +29,16 @@ def noisy(scores: ScoreSet, seed: int, levels: int | None) -> ScoreSet:
     return replace(scores, scores=x * scores.valid[:, None])
 
 
+def at_few_thresholds(scores: ScoreSet, own: Scenario) -> float:
+    metric = Psds1(dtc=own.criteria.dtc, gtc=own.criteria.gtc, cttc=own.criteria.cttc, alpha_ct=own.alpha_ct,
+                   alpha_st=own.alpha_st, max_efpr=own.max_efpr)  # fmt: skip
+    return metric.value(scores.require_references(), scores, scores.durations).overall
+
+
+def fewer_of(scores: ScoreSet, own: Scenario) -> ScoreSet:
+    return without_lost_thresholds(scores, scores.require_references(), scores.durations, own)
+
+
 @pytest.mark.parametrize("most", [0.0, 5.0, 100.0, 1000.0])
 @pytest.mark.parametrize("scenario", [1, 2])
 @pytest.mark.parametrize("levels", [None, 20])
@@ -35,12 +46,12 @@ def test_psds_is_that_of_all_thresholds(scenario: int, most: float, levels: int 
     own = replace(SCENARIOS[scenario], max_efpr=most) if most else replace(SCENARIOS[scenario], max_efpr=1e-6)
     for seed in range(3):
         scores = noisy(simulate(SimulationConfig(n_clips=40, classes=CLASSES, seed=seed)), seed, levels)
-        assert psds_of_scores(scores, own) == pytest.approx(at_all_thresholds(scores, own), abs=1e-12)
+        assert at_few_thresholds(scores, own) == pytest.approx(at_all_thresholds(scores, own), abs=1e-12)
 
 
 def test_few_events_are_left_to_be_judged_and_none_above_the_lost_thresholds_changes() -> None:
     scores = noisy(simulate(SimulationConfig(n_clips=60, classes=CLASSES, seed=1)), 1, None)
-    fewer = without_lost_thresholds(scores, SCENARIOS[1])
+    fewer = fewer_of(scores, SCENARIOS[1])
     assert len(stretches_of_scores(fewer).clip) < 0.5 * len(stretches_of_scores(scores).clip)
     assert bool((fewer.scores >= scores.scores).all())
     assert bool(((fewer.scores == 0) == (scores.scores == 0)).all())
@@ -53,6 +64,6 @@ def test_classes_in_every_clip_and_in_none() -> None:
     rows = [(clip, 1.0, 2.0, "Cat") for clip in scores.clip_ids]
     scores = noisy(replace(scores, references=Events.from_rows(rows, scores.clip_ids, scores.classes)), 0, None)
     for own in SCENARIOS.values():
-        assert psds_of_scores(scores, own) == pytest.approx(at_all_thresholds(scores, own), abs=1e-12)
+        assert at_few_thresholds(scores, own) == pytest.approx(at_all_thresholds(scores, own), abs=1e-12)
         empty = Events.from_rows([], scores.clip_ids, scores.classes)
-        assert psds_of_scores(replace(scores, references=empty), own) == 0.0
+        assert at_few_thresholds(replace(scores, references=empty), own) == 0.0

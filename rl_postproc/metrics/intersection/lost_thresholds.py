@@ -13,10 +13,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
-from rl_postproc.metrics.intersection.psds import HOUR, Scenario, psds
-from rl_postproc.metrics.intersection.ranked_counts import count_ranked
+from rl_postproc.metrics.intersection.psds import HOUR, Scenario
 
 _SHIFT = 16
 """Bits of a score that are left away to number a range of scores; 128 ranges double the score."""
@@ -25,24 +24,20 @@ _CELLS = 1 << 22
 """Scores that are worked on at once."""
 
 
-def psds_of_scores(scores: ScoreSet, scenario: Scenario) -> float:
-    """Returns PSDS of frame scores over all thresholds.
-
-    Args:
-        scores: with references.
-        scenario: what is right, and how errors and instability count.
-    """
-    some = without_lost_thresholds(scores, scenario)
-    references, stretches = scores.require_references(), stretches_of_scores(some)
-    return psds(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario)
-
-
-def without_lost_thresholds(scores: ScoreSet, scenario: Scenario) -> ScoreSet:
+def without_lost_thresholds(
+    scores: ScoreSet, references: Events, durations: torch.Tensor, scenario: Scenario
+) -> ScoreSet:
     """Returns scores with the same PSDS that have few distinct ones among those that only decode too many events.
 
     A threshold inside a range of scores that is lost decodes from them what the lower end of the range does.
+
+    Args:
+        scores: frame scores.
+        references: of its clips.
+        durations: length of each clip in seconds, float64 ``[clip]``.
+        scenario: what is right, and up to how many false positives an hour it counts.
     """
-    absent = scores.require_references().counts() == 0
+    absent = references.counts() == 0
     n_classes, change = scores.n_classes, np.zeros((2, scores.n_classes * _RANGES))
     step = max(1, _CELLS // (n_classes * scores.width))
     for clips in torch.arange(scores.n_clips).split(step):
@@ -62,7 +57,7 @@ def without_lost_thresholds(scores: ScoreSet, scenario: Scenario) -> ScoreSet:
     ended[:, 0] = 0
     net = begun - ended
     above = net[:, ::-1].cumsum(1)[:, ::-1] - net
-    lost = (above - ended) / (float(scores.durations.sum()) / HOUR) > scenario.max_efpr * (1 + 1e-9)
+    lost = (above - ended) / (float(durations.sum()) / HOUR) > scenario.max_efpr * (1 + 1e-9)
     # The highest score of the highest range of a run of lost ones.
     highest = (np.arange(1, _RANGES + 1, dtype=np.int32) << _SHIFT) - 1
     last = np.where(np.append(lost[:, 1:], np.zeros((n_classes, 1), bool), 1), _RANGES, np.arange(_RANGES))
