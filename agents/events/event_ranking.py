@@ -46,6 +46,10 @@ from .ranking_policy import (
 from .value_models import LabelledEvents, ModelSettings
 
 
+_CLEARLY = 0.02
+"""By how much the area under a class's ROC must be larger with whole clips for them to be taken."""
+
+
 class EventRanking(ModelSettings):
     """Events with learned confidences for PSDS: boxes and runs, or whole clips, by what they may be worth."""
 
@@ -160,6 +164,7 @@ def _choose(
     for own in columns:
         stretches = Stretches.of_events(together([own], scores))
         areas.append(class_areas(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario))
+    areas[-1] = areas[-1] - (_CLEARLY if found else 0.0)
     best = torch.from_numpy(np.array(areas).argmax(0))
     kept = [tuple(column[(best == i)[own[1]]] for column in own) for i, own in enumerate(columns)]
     chosen = together(kept, scores)
