@@ -45,7 +45,6 @@ from .ranking_policy import (
 )
 from .value_models import LabelledEvents, ModelSettings
 
-
 _CLEARLY = 0.02
 """By how much the area under a class's ROC must be larger with whole clips for them to be taken."""
 

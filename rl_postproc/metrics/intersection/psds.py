@@ -149,9 +149,14 @@ class OrderedSteps:
 
 def class_areas(counts: RankedCounts, scenario: Scenario, weight: torch.Tensor | None = None) -> np.ndarray:
     """Returns the area under the ROC of each class by itself, in [0, 1], ``[class]``; arguments as those of `psds`."""
-    label, rate, share = roc(counts, scenario, weight)
+    return areas_of_roc(*roc(counts, scenario, weight), counts.reference.shape[1], scenario)
+
+
+def areas_of_roc(
+    label: np.ndarray, rate: np.ndarray, share: np.ndarray, n_classes: int, scenario: Scenario
+) -> np.ndarray:
+    """Returns the area under the ROC of each class from the steps that `roc` gives, in [0, 1], ``[class]``."""
     ends = np.append(np.where(label[1:] == label[:-1], rate[1:], scenario.max_efpr), scenario.max_efpr)[: len(label)]
-    n_classes = counts.reference.shape[1]
     return np.bincount(label, weights=share * (ends - rate), minlength=n_classes) / scenario.max_efpr
 
 

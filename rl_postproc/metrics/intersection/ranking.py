@@ -16,7 +16,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import CertificationError
 from rl_postproc.metrics.intersection.frame_scores import stretches_of_scores
 from rl_postproc.metrics.intersection.lost_thresholds import without_lost_thresholds
-from rl_postproc.metrics.intersection.psds import Scenario, class_areas, psds
+from rl_postproc.metrics.intersection.psds import Scenario, areas_of_roc, psds_of_roc, roc
 from rl_postproc.metrics.intersection.ranked_counts import Criteria, RankedCounts, Stretches, count_ranked, with_length
 from rl_postproc.metrics.ranking.base import RankedScore, RankingMetric
 from rl_postproc.metrics.ranking.sed_scores_eval import frames_of, truth_of
@@ -71,8 +71,9 @@ class Psds(RankingMetric, ABC):
             estimates = without_lost_thresholds(estimates, references, durations, self.scenario)
         counts = self.counts(references, estimates, durations)
         found = counts.reference.sum(0)
-        own = torch.from_numpy(class_areas(counts, self.scenario)).masked_fill(found == 0, torch.nan)
-        return RankedScore(psds(counts, self.scenario), own, rates={"reference": found})
+        steps = *roc(counts, self.scenario), len(found), self.scenario
+        own = torch.from_numpy(areas_of_roc(*steps)).masked_fill(found == 0, torch.nan)
+        return RankedScore(psds_of_roc(*steps), own, rates={"reference": found})
 
     def certify(self, references: Events, estimates: Events | ScoreSet, durations: torch.Tensor | None = None) -> str:
         """Has sed_scores_eval find the same, unless events touch or overlap, which it would join."""
