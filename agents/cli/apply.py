@@ -6,7 +6,7 @@ import functools
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import typer
 from rl_postproc.utils.errors import UserError
 
 from .inputs import DataOptions, use_threads, with_plugins
-from .options import Classes, Durations, FormatOptions, Hop, Plugins, ScoreFormat, Subset, Threads
+from .options import Classes, Cluster, Durations, FormatOptions, Hop, Jobs, Plugins, ScoreFormat, Subset, Threads
 from .output import output_file, progress, tell_data
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def apply(
         typer.Option(help="Format of the events, see `rl-postproc list`; by default what the suffix of --out says."),
     ] = None,
     confidence: Annotated[bool, typer.Option(help="Write how sure each event is, too.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes; the events are the same.")] = 1,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     precision: Annotated[
         float | None,
         typer.Option(
@@ -78,21 +79,24 @@ def apply(
     events that would last beyond a clip's end, and without them a clip ends with its last frame.
 
     Several SCORES are sets of their own, whose events are written together. With constants, large files are read in pieces.
+    The workers of a cluster find run folder and scores under the same paths as this machine.
     """
     from rl_postproc.data.origin import LAST_FRAME
     from rl_postproc.formats import write_events
     from rl_postproc.pipeline.apply_files import apply_files
+    from rl_postproc.work import choose_engine
 
+    engine = choose_engine(jobs, cluster, threads)
     wishes = {"precision": precision, "recall": recall, "events_per_hour": events_per_hour}
-    load = functools.partial(loaded, run, plugin, wishes, threads)
-    processor = load()
+    processor = loaded(run, plugin, wishes, threads)
+    load = _elsewhere(run, plugin, wishes, threads) if engine.is_apart else lambda: processor
     kind = _event_format(to, out, confidence, processor)
     with _spooled(scores, clip) as given, progress() as show:
         subset = subset or (len(given) > 1 and durations is not None)
         options = DataOptions(None, None, durations, format, format_option, hop, classes, subset)
         sets = [replace(options, scores=path, format="sed_scores" if path not in scores else format).score_files()
                 for path in given]  # fmt: skip
-        applied = apply_files(load if jobs > 1 else lambda: processor, sets, jobs=jobs, progress=show, told=tell_data)
+        applied = apply_files(load, sets, engine=engine, progress=show, told=tell_data)
     path, told = output_file(out)
     write_events(applied.events, path, kind)
     ends = ", ".join(dict.fromkeys(own.origin.durations for own in applied.reports if own.origin.durations))
@@ -115,6 +119,17 @@ def loaded(run: Path, plugins: list[str] | None, wishes: dict[str, float | None]
     processor = PostProcessor.load(run)
     _wish(processor, wishes)
     return processor
+
+
+def _elsewhere(
+    run: Path, plugins: list[str] | None, wishes: dict[str, float | None], threads: int
+) -> Callable[[], PostProcessor]:
+    """Returns what loads the post-processor in processes whose working folder is another."""
+    from rl_postproc.pipeline.postprocessor import shipped
+    from rl_postproc.utils.plugins import full_name
+
+    path = run.absolute() if shipped(run) == run else run
+    return functools.partial(loaded, path, [full_name(name) for name in plugins or []], wishes, threads)
 
 
 def checked_goal(run: Path, out: Path, to: str | None) -> None:

@@ -41,6 +41,17 @@ Settings = Annotated[
 Threads = Annotated[
     int, typer.Option(min=1, help="Threads. Small models gain little from more than one, and stall on busy cores.")
 ]
+Jobs = Annotated[
+    int, typer.Option(min=1, max=256, help="Processes; the results are the same. A core each, with --threads 1.")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster to work on: ray://host:10001, host:6379, auto or local; the results are the same. Needs the extra "
+        "`ray`.",
+        metavar="ADDRESS",
+    ),
+]
 Plugins = Annotated[
     list[str] | None,
     typer.Option(

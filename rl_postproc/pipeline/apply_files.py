@@ -1,4 +1,4 @@
-"""Applying a post-processor to files: any number of them, of any length, in one process or in several."""
+"""Applying a post-processor to files: any number of them, of any length, here or by several workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rl_postproc.pipeline.policy import Constant
 from rl_postproc.pipeline.postprocessor import PostProcessor, require_classes
 from rl_postproc.pipeline.streaming import not_in_pieces, stream_events
 from rl_postproc.utils.errors import UserError, heard_warnings, unwarned, warn
-from rl_postproc.utils.processes import in_processes
+from rl_postproc.work import Engine, Report, Serial, in_order
 
 LARGE_FILE, LARGE_SET = 1 << 22, 1 << 28
 """Bytes of a file, and of all files, from which on they are read in pieces where that is possible."""
@@ -69,19 +69,19 @@ def apply_files(
     load: Callable[[], PostProcessor],
     sets: Sequence[ScoreFiles],
     *,
-    jobs: int = 1,
+    engine: Engine | None = None,
     progress: Progress | None = None,
     told: Callable[[DataReport], None] | None = None,
 ) -> Applied:
     """Applies a post-processor to sets of files.
 
-    Constant parameters are applied clip by clip where there are several processes or large files, read in pieces where all
+    Constant parameters are applied clip by clip where there are several workers or large files, read in pieces where all
     stages allow it; the results are the same. Other policies look at clips as a whole, and may look at all clips of a set.
 
     Args:
-        load: makes the post-processor; found by name in its module where there are several processes.
+        load: makes the post-processor; pickled where workers are other processes.
         sets: the files; no clip may be in two of them.
-        jobs: number of processes.
+        engine: where they are worked on, from where all files are found by their paths; here when None.
         progress: told what is being done.
         told: told what each set holds, in order.
 
@@ -91,20 +91,20 @@ def apply_files(
     Warns:
         DataWarning: the scores have frames of another length than those that the post-processor was tuned on.
     """
-    processor = load()
-    plan = [_planned(processor, files, jobs) for files in sets]
+    processor, engine = load(), engine or Serial()
+    plan = [_planned(processor, files, engine.is_apart) for files in sets]
     tasks: list[_Task] = []
     for i, (files, source) in enumerate(zip(sets, plan, strict=True)):
         if source is None:
             tasks.append(_Task(i, None, str(files.path)))
         else:
             tasks += [_Task(i, clip, source.clips[clip].clip_id) for clip in range(len(source.clips))]
-    worker = functools.partial(_Worker, load if jobs > 1 else _already(processor), tuple(sets), tuple(plan))
+    worker = functools.partial(_Worker, load if engine.is_apart else _already(processor), tuple(sets), tuple(plan))
     results: list[list[_Result]] = [[] for _ in sets]
     reports: list[DataReport] = []
     if progress:
         progress(f"applying to {tasks[0].name}", 0.0, {"done": 0, "of": len(tasks)})
-    for n, (task, result) in enumerate(zip(tasks, in_processes(worker, tasks, jobs), strict=True), 1):
+    for n, (task, result) in enumerate(in_order(engine, worker, tasks), 1):
         for sentence in result.said:
             warn(sentence)
         results[task.number].append(result)
@@ -155,7 +155,7 @@ class _Worker:
     ):
         self._processor, self._sets, self._plan = load(), sets, plan
 
-    def __call__(self, task: _Task) -> _Result:
+    def __call__(self, task: _Task, report: Report) -> _Result:
         with heard_warnings() as said, unwarned():
             source = self._plan[task.number]
             if source is None or task.clip is None:
@@ -187,7 +187,7 @@ class _Worker:
         return _Result((clip.clip_id,), classes, (clips, *(c.numpy() for c in columns)), checked.facts, None, ())
 
 
-def _planned(processor: PostProcessor, files: ScoreFiles, jobs: int) -> ScoreSource | None:
+def _planned(processor: PostProcessor, files: ScoreFiles, apart: bool) -> ScoreSource | None:
     """Returns the clips of a set where they are to be worked on one by one, in pieces, else None.
 
     Warns:
@@ -197,7 +197,7 @@ def _planned(processor: PostProcessor, files: ScoreFiles, jobs: int) -> ScoreSou
     large = max(sizes, default=0) > LARGE_FILE or sum(sizes) > LARGE_SET
     # References may call clips by other names than their files.
     unsuited = not isinstance(processor.policy, Constant) or files.options.get("references") is not None
-    if unsuited or not (large or jobs > 1):
+    if unsuited or not (large or apart):
         return None
     if stage := not_in_pieces(processor.stack):
         warn(f"The stage '{stage}' looks at clips as a whole, so '{files.path}' is read into memory as a whole.")
