@@ -28,6 +28,29 @@ def work_of_agent() -> Iterator[None]:
         raise AgentError(str(error)) from error
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What ended the work of an agent, for this process and others.
+
+    Attributes:
+        said: the exception's text.
+        mistake: the exception's kind where it is none of the user's, else empty.
+        traceback: of a mistake.
+    """
+
+    said: str
+    mistake: str = ""
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: AgentError) -> Failure:
+        """Takes what an exception tells."""
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            return cls(str(cause))
+        return cls(str(cause), type(cause).__name__, "".join(traceback.format_exception(cause)))
+
+
 @dataclass
 class Skipped:
     """The agents that could not run.
@@ -42,30 +65,27 @@ class Skipped:
     folder: Path
     reasons: dict[str, str] = field(default_factory=dict)
 
-    def add(self, name: str, error: AgentError, where: str = "", file_name: str | None = None) -> None:
+    def add(self, name: str, failure: Failure, where: str = "", file_name: str | None = None) -> None:
         """Takes note of an agent, with a warning.
 
         Args:
             name: of the agent.
-            error: what ended its work.
+            failure: what ended its work.
             where: seed and fold, empty before the first.
             file_name: of a traceback, without ending; the agent's name when None.
 
         Raises:
             UserError: naming the agent, where that ends the benchmark.
         """
-        cause = error.__cause__ or error
-        reason = f"{where}: {cause}" if where else str(cause)
-        if not isinstance(cause, UserError):
+        reason = f"{where}: {failure.said}" if where else failure.said
+        if failure.mistake:
             file = self.folder / f"{file_name or name}.txt"
-            write_text(file, "".join(traceback.format_exception(cause)))
-            text = (str(cause).splitlines() or [""])[0][:200]
-            reason = (
-                f"{where or 'before its first fold'}: {type(cause).__name__}: {text}; the traceback is in '{file}'."
-            )
+            write_text(file, failure.traceback)
+            text = (failure.said.splitlines() or [""])[0][:200]
+            reason = f"{where or 'before its first fold'}: {failure.mistake}: {text}; the traceback is in '{file}'."
         self.reasons[name] = reason
         if self.strict:
-            raise UserError(f"The agent '{name}' cannot run: {reason}") from cause
+            raise UserError(f"The agent '{name}' cannot run: {reason}")
         warn(f"The agent '{name}' is skipped: {reason}")
 
     def require(self, left: int) -> None:

@@ -17,7 +17,7 @@ from rl_postproc.pipeline.artefact import ARTEFACT, WEIGHTS
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.errors import UserError, warn
-from rl_postproc.utils.files import read_json, whole_file, write_json
+from rl_postproc.utils.files import read_json, unwritable, whole_file, write_json
 
 from ..base import Agent, ProgressCallback
 from .failures import work_of_agent
@@ -81,6 +81,24 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def keep_fold(folder: Path, files: dict[str, bytes]) -> None:
+    """Writes the files of a fold in place of those that are there; ``result.json``, which tells that all are, comes last.
+
+    Raises:
+        UserError: one cannot be written.
+    """
+    try:
+        for name in (RESULT, *FILES):  # what it tells of other settings ends first
+            if name == RESULT or name not in files:
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    for name in (*FILES, RESULT):
+        if name in files:
+            with whole_file(folder / name) as temporary:
+                temporary.write_bytes(files[name])
+
+
 def run_fold(
     train: TuningTask,
     held: ScoreSet,
@@ -91,7 +109,7 @@ def run_fold(
     report: ProgressCallback,
     metric: Metric,
 ) -> None:
-    """Tunes on some clips and writes what happens on the ones left out; ``result.json`` comes last.
+    """Tunes on some clips and writes what happens on the ones left out into an empty folder.
 
     Args:
         train: the clips to tune on.
@@ -115,7 +133,6 @@ def run_fold(
         references, found = train.scores.require_references(), fit.post_processor.apply(train.scores)
         own = metric.count(references, found)
         reached = own if metric == train.metric else train.metric.count(references, found)
-    (folder / RESULT).unlink(missing_ok=True)  # what it tells of other settings ends here
     fit.post_processor.save(folder)
     counts = metric.count(held.require_references(), events)
     with whole_file(folder / COUNTS) as temporary:

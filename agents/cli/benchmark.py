@@ -13,9 +13,11 @@ from rl_postproc.utils.interrupts import if_interrupted
 from .inputs import DataOptions, benchmark_config, integers, names_in, packaged_config, use_threads
 from .options import (
     Classes,
+    Cluster,
     Durations,
     FormatOptions,
     Hop,
+    Jobs,
     Plugins,
     References,
     ScoreFormat,
@@ -27,6 +29,8 @@ from .options import (
 from .output import certificates, console, progress, tell_data
 
 if TYPE_CHECKING:
+    from rl_postproc.work import Engine
+
     from ..benchmark.config import BenchmarkConfig
 
 
@@ -62,6 +66,8 @@ def benchmark(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first agent that cannot run.")] = False,
     plugin: Plugins = None,
     setting: Settings = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     threads: Threads = 1,
 ) -> None:
     """Compare agents under the held-out protocol; writes results.json, results.csv, classes.csv and plots.
@@ -69,6 +75,8 @@ def benchmark(
     Agents are tuned on all folds but one and scored on the one left out. One that cannot run is skipped and named with
     its reason, and the exit code is then 1. Ctrl-C keeps the finished folds; the same
     command goes on from there. Finished folds that another version of the code has made are used too, and named.
+    With --jobs or --cluster folds, seeds, agents and stacks are worked on at a time, and the figures are the same; a fold
+    whose worker dies is begun again.
 
     On scores of your own, with the agents and the stack of the demo:
     `rl-postproc benchmark demo --scores SCORES --references REFERENCES.tsv --durations DURATIONS.tsv`
@@ -79,8 +87,11 @@ def benchmark(
     Metric, objective and stack are the config's: `--set metric.t_collar=0.1`, `--set stack.0.kernel=[0,0.3]`,
     `--set stack=csebbs` (`rl-postproc list stacks`).
     """
+    from rl_postproc.work import choose_engine
+
     from ..benchmark.suite import find_suite
 
+    engine = choose_engine(jobs, cluster, threads)
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
     extra: dict[str, Any] = {"seeds": integers(seeds, "--seeds")} if seeds is not None else {}
     if folds is not None:
@@ -100,7 +111,7 @@ def benchmark(
     path = packaged_config(config)
     suite = find_suite(path)
     if suite is None:
-        whole = compare(load(config), out, threads, fresh, strict)
+        whole = compare(load(config), out, threads, fresh, strict, engine)
     elif data:
         raise UserError(f"'{config}' stands for several benchmarks on data of their own "
                         f"({', '.join(suite.benchmarks)}); give one of them to run it on yours.")  # fmt: skip
@@ -110,7 +121,7 @@ def benchmark(
         whole = True
         for name, part in parts.items():
             try:
-                whole &= compare(part, out / name, threads, fresh, strict)
+                whole &= compare(part, out / name, threads, fresh, strict, engine)
             except UserError as error:
                 if strict:
                     raise
@@ -120,8 +131,15 @@ def benchmark(
         raise typer.Exit(1)
 
 
-def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = False, strict: bool = False) -> bool:
-    """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh`` and ``strict``.
+def compare(
+    config: BenchmarkConfig,
+    out: Path,
+    threads: int,
+    fresh: bool = False,
+    strict: bool = False,
+    engine: Engine | None = None,
+) -> bool:
+    """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh``, ``strict`` and ``engine``.
 
     Returns:
         Whether all agents could run.
@@ -138,7 +156,7 @@ def compare(config: BenchmarkConfig, out: Path, threads: int, fresh: bool = Fals
         with unwarned():
             scores = config.load_data()
         if_interrupted(f"finished folds, if any, are kept in '{out / 'folds'}'. The same command goes on from there:")
-        results = run_benchmark(config, scores, out, show, fresh, strict, tell_data)
+        results = run_benchmark(config, scores, out, show, fresh, strict, tell_data, engine)
     if_interrupted(f"the results are in '{out}'. The same command shows them:")
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:

@@ -135,8 +135,8 @@ def _connected(address: str) -> Iterator[Any]:
                  **({"include_dashboard": False} if address == LOCAL else {}))  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError, AssertionError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise UserError(f"There is no Ray cluster to work on at '{address}' ({reason}); start one with `ray start --head`, or "
-                        "give --cluster local.") from error  # fmt: skip
+        raise UserError(f"There is no Ray cluster to work on at '{address}' ({reason}); start one with `ray start --head`, "
+                        "or give --cluster local.") from error  # fmt: skip
     try:
         yield ray
     finally:

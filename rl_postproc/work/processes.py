@@ -99,10 +99,11 @@ class Processes(Engine):
                     watch(task.item, shares[task.slot], {})
         finally:
             # Not waited for where something failed: what they are at is of no use any more.
-            for pool in pools:
-                for process in list((pool and pool._processes or {}).values()):
+            left_over = [pool for pool in pools if pool is not None]
+            for pool in left_over:
+                for process in list((pool._processes or {}).values()):
                     process.terminate()
-            for pool in filter(None, pools):
+            for pool in left_over:
                 pool.shutdown(cancel_futures=True)
 
 

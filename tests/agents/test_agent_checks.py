@@ -12,6 +12,7 @@ from cases import make_set, small_simulation
 from event_agents import AGENTS, STACK
 from plugin_cases import Onsets, Pooled, Shortest
 from rl_postproc.agents import Agent, make_agent
+from rl_postproc.agents.benchmark import fold_tasks
 from rl_postproc.agents.benchmark import run as benchmark
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
 
@@ -118,7 +119,7 @@ def test_a_search_of_an_objective_that_does_not_split_maximises_it() -> None:
 
 
 def test_a_benchmark_checks_every_agent_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "run_fold", lambda *_: pytest.fail("a fold was run"))
+    monkeypatch.setattr(fold_tasks, "run_fold", lambda *_: pytest.fail("a fold was run"))
     monkeypatch.setattr(TuningTask, "table", property(lambda _: pytest.fail("the table was counted")))
     values = {"agents": ["default", "grid_search", AGENTS["boosted"]], "stack": SHARED, "folds": 2}
     told: list[str] = []

@@ -15,6 +15,7 @@ import torch
 from cases import small_simulation
 from event_agents import STACK
 from plugin_cases import Onsets, onsets
+from rl_postproc.agents.benchmark import fold_tasks
 from rl_postproc.agents.benchmark import run as benchmark
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
 from rl_postproc.agents.benchmark.folds import sealed
@@ -144,13 +145,13 @@ def test_finished_folds_are_taken_up_and_only_missing_ones_are_run(
 ) -> None:
     folder, results = finished
     shutil.copytree(folder, tmp_path / "out")
-    real, run = benchmark.run_fold, []
+    real, run = fold_tasks.run_fold, []
 
     def counted(*arguments: Any) -> None:
         run.append(arguments[4].name)
         real(*arguments)
 
-    monkeypatch.setattr(benchmark, "run_fold", counted)
+    monkeypatch.setattr(fold_tasks, "run_fold", counted)
     again = benchmark.run_benchmark(config(), scores, tmp_path / "out", lambda *_: None)
     assert not run and again == results
     (tmp_path / "out" / "folds" / "random_search_seed0_fold1" / "result.json").unlink()
@@ -179,13 +180,13 @@ def test_folds_made_by_other_code_are_used_and_named_and_run_anew_on_request(
         result = json.loads(path.read_text())
         assert result.pop("code") == code_version()
         path.write_text(json.dumps(sealed({**result, "code": code})))
-    real, run = benchmark.run_fold, []
+    real, run = fold_tasks.run_fold, []
 
     def counted(*arguments: Any) -> None:
         run.append(arguments[4].name)
         real(*arguments)
 
-    monkeypatch.setattr(benchmark, "run_fold", counted)
+    monkeypatch.setattr(fold_tasks, "run_fold", counted)
     taken_up = benchmark.run_benchmark(config(), scores, out, lambda *_: None)
     assert not run
     assert taken_up["code"] == sorted(["0123456789ab", "ba9876543210", code_version()])
