@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rl_postproc.config import build_config
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.pipeline.stack import Stack
+from rl_postproc.work import choose_engine
 
 from .benchmark.config import BenchmarkConfig
 from .benchmark.run import BenchmarkProgress, run_benchmark
@@ -27,6 +30,8 @@ def benchmark(
     objective: str | dict[str, Any] | None = None,
     out: str | Path | None = None,
     progress: bool = False,
+    jobs: int = 1,
+    cluster: str | None = None,
 ) -> dict[str, Any]:
     """Compares agents on clips that they have not seen: each fold is judged by what was tuned on the others.
 
@@ -40,6 +45,9 @@ def benchmark(
         objective: what is maximised; the mean over classes of the metric's score when None.
         out: run folder for results, plots and finished folds, which the next call takes up; nothing is kept when None.
         progress: whether a bar is shown.
+        jobs: processes of this machine that work on folds; the program that calls this is then run anew in each of them, up
+            to what stands under ``if __name__ == "__main__"``.
+        cluster: address of a Ray cluster that works on them.
 
     Returns:
         The contents of ``results.json``: a row for each agent under ``agents``, for each class under ``classes``.
@@ -55,8 +63,9 @@ def benchmark(
     }
     values |= {name: value for name, value in given.items() if value is not None}
     config = build_config(BenchmarkConfig, values, "benchmark")
+    engine = choose_engine(jobs, cluster, torch.get_num_threads())
     with _folder(out) as folder, _watching(progress) as watch:
-        return run_benchmark(config, scores, folder, watch)
+        return run_benchmark(config, scores, folder, watch, engine=engine)
 
 
 @contextlib.contextmanager

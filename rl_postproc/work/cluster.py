@@ -22,6 +22,8 @@ TICK = 0.5
 PATIENCE = 10.0
 """Seconds in which the address must answer."""
 LOCAL = "local"
+_LONGEST = 200
+"""Characters of a reason that are shown."""
 
 
 class RayCluster(Engine):
@@ -103,7 +105,7 @@ def _result(ray: Any, reference: Any) -> Any:
     except ray.exceptions.RayTaskError:
         raise  # a mistake, with the traceback of the worker
     except ray.exceptions.RayError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".:")
+        reason = str(error).strip().splitlines()[0][:_LONGEST].rstrip(".:")
         raise UserError(f"A worker of the cluster was lost {ATTEMPTS} times over the same task ({reason}); give the workers "
                         "more memory, or less data.") from error  # fmt: skip
     if isinstance(result, UserError):
@@ -134,7 +136,7 @@ def _connected(address: str) -> Iterator[Any]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR,
                  **({"include_dashboard": False} if address == LOCAL else {}))  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError, AssertionError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:_LONGEST].rstrip(".")
         raise UserError(f"There is no Ray cluster to work on at '{address}' ({reason}); start one with `ray start --head`, "
                         "or give --cluster local.") from error  # fmt: skip
     try:

@@ -1,0 +1,35 @@
+"""A plug-in for the tests of workers, with an agent that waits, dies and fails."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Literal
+
+from rl_postproc.agents.search.random_search import RandomSearch
+
+from rl_postproc.utils.errors import warn
+
+
+class Waits(RandomSearch):
+    """Notes that it begins, waits, and dies or fails where a file says so."""
+
+    agent: Literal["test_waits"] = "test_waits"
+    folder: str
+    seconds: float = 0.0
+
+    def fit(self, task, seed, report=lambda *_: None):
+        folder = Path(self.folder)
+        name = f"{task.scores.clip_ids[0]}_{task.scores.clip_ids[-1]}_{seed}"
+        n = len(list(folder.glob(f"{name}_*")))
+        (folder / f"{name}_{n}").touch()
+        warn(f"Seed {seed} waits.")
+        report(0.5, {})
+        time.sleep(self.seconds)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "die").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if (folder / "fail").exists() and seed:
+            raise ValueError("a mistake")
+        return super().fit(task, seed, report)
