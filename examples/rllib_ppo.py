@@ -3,12 +3,17 @@
 RLlib pins an old gymnasium: install it into an environment of its own, with `pip install 'rl-postproc[rllib]'`.
 
     python examples/rllib_ppo.py --steps 60000 [--config configs/desed_validation.yaml]
+    python examples/rllib_ppo.py --runners 8                      # eight workers play, here
+    python examples/rllib_ppo.py --runners 64 --cluster auto      # on a Ray cluster
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ray
 import torch
+import yaml
 from event_policy import OBSERVATION, SETTINGS, EventPolicy, load_tasks, parser_of, report
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
@@ -38,7 +43,12 @@ class Module(TorchRLModule, ValueFunctionAPI):
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--steps", type=int, default=60_000, help="environment steps")
+    parser.add_argument("--runners", type=int, help="workers that play; the config's when left out")
+    parser.add_argument("--cluster", help="address of a Ray cluster; this machine when left out")
     args = parser.parse_args()
+    settings = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+    if args.runners is not None:
+        settings["env_runners"]["num_env_runners"] = args.runners
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
 
@@ -46,20 +56,20 @@ def main() -> None:
     space = PostProcessingPerClassEnv(train, **SETTINGS).observation_space
     state = EventPolicy.of(space).standardise(observe_all(train, OBSERVATION)).state_dict()
     register()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    here = Path(__file__).parent
+    if args.cluster:
+        ray.init(address=args.cluster, runtime_env={"working_dir": str(here)}, log_to_driver=False)
+    else:
+        n_cores = 2 + settings["env_runners"]["num_env_runners"]
+        ray.init(num_cpus=n_cores, include_dashboard=False, log_to_driver=False)
     config = (
         PPOConfig()
-        .environment(PER_CLASS, env_config={"scores": train, **SETTINGS})
-        .env_runners(
-            num_env_runners=0, num_envs_per_env_runner=1024, gym_env_vectorize_mode="vector_entry_point"
-        )
+        .environment(PER_CLASS, env_config={"scores": ray.put(train), **SETTINGS})
+        .env_runners(**settings["env_runners"])
         .rl_module(rl_module_spec=RLModuleSpec(module_class=Module, model_config={"state": state}))
-        .training(
-            train_batch_size=8192, minibatch_size=512, num_epochs=3, lr=[[0, 1e-3], [args.steps, 0.0]], gamma=0.0,
-            lambda_=0.0, entropy_coeff=1e-3, vf_loss_coeff=0.5, grad_clip=None, clip_param=0.2, use_kl_loss=False,
-        )
+        .training(**settings["training"], lr=[[0, 1e-3], [args.steps, 0.0]])
         .debugging(seed=args.seed)
-    )  # fmt: skip
+    )
     algorithm = config.build_algo()
     while algorithm.train()["num_env_steps_sampled_lifetime"] < args.steps:
         pass

@@ -100,6 +100,14 @@ def test_the_example_learns_more_than_grid_search_and_is_applied_from_its_file(s
     assert "sim_00000" in (tmp_path / "events.tsv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+def test_rllib_learns_with_two_rollout_workers(tmp_path):
+    skip_without_libraries("import ray")
+    printed = run(["examples/rllib_ppo.py", "--runners", "2", "--steps", "40000"])
+    policy, grid_search = re.search(r"policy ([\d.]+), grid search ([\d.]+)", printed).groups()
+    assert float(policy) > float(grid_search)
+
+
 def test_the_throughput_table_has_a_row_for_every_route():
     printed = run(["benchmarks/route_throughput.py", "--num-envs", "8", "--seconds", "0.01"])
     sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -1,6 +1,7 @@
 """A plug-in for the tests of workers, with an agent that waits, dies and fails."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import time
@@ -21,7 +22,7 @@ class Waits(RandomSearch):
 
     def fit(self, task, seed, report=lambda *_: None):
         folder = Path(self.folder)
-        name = f"{task.scores.clip_ids[0]}_{task.scores.clip_ids[-1]}_{seed}"
+        name = f"{hashlib.sha256(repr(task.scores.clip_ids).encode()).hexdigest()[:12]}_{seed}"
         n = len(list(folder.glob(f"{name}_*")))
         (folder / f"{name}_{n}").touch()
         warn(f"Seed {seed} waits.")

@@ -54,5 +54,5 @@ PLUGIN = str(Path(__file__).with_name("waiting_agent.py"))
 
 def notes(folder: Path) -> dict[str, int]:
     """Returns how often each fit of the plug-in was begun."""
-    names = [path.name.rpartition("_")[0] for path in folder.glob("*_*_*_*")]
+    names = [path.name.rpartition("_")[0] for path in folder.glob("*_*_*")]
     return {name: names.count(name) for name in sorted(set(names))}

@@ -12,6 +12,7 @@ from ..vector import PostProcessingVectorEnv
 from . import missing
 
 try:
+    from ray import ObjectRef, get
     from ray.tune import register_env
 except ImportError as error:
     raise missing("RLlib", "rllib") from error
@@ -42,7 +43,8 @@ class RLlibPerClassVectorEnv(_WithoutInfos, PostProcessingPerClassVectorEnv):
 def register() -> None:
     """Registers the environments ``rl_postproc_joint`` and ``rl_postproc_per_class`` with RLlib.
 
-    Their ``env_config`` takes the arguments of `PostProcessingEnv`. With
+    Their ``env_config`` takes the arguments of `PostProcessingEnv`; ``scores`` may be what ``ray.put`` returns, so that many
+    rollout workers read a task from the object store, in place of getting one each. With
     ``gym_env_vectorize_mode="vector_entry_point"`` all environments of a runner step in a few tensor operations. RLlib
     begins an episode with a step of its own, so that one-step episodes cost two calls.
     """
@@ -52,6 +54,8 @@ def register() -> None:
 
 def _create(config: Any, single: Any, vector: Any) -> Any:
     arguments = dict(config)
+    if isinstance(arguments.get("scores"), ObjectRef):
+        arguments["scores"] = get(arguments["scores"])
     if "num_envs" in arguments:
         return vector(**arguments, autoreset_mode=AutoresetMode.NEXT_STEP)
     return single(**arguments)

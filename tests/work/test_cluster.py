@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from rl_postproc.formats import write_scores
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.errors import UserError
-from rl_postproc.work import RayCluster, Serial, in_order
+from rl_postproc.work import RayCluster, in_order
 from rl_postproc.work import cluster as on_ray
 from rl_postproc.work.base import ATTEMPTS
 
@@ -134,22 +136,30 @@ def test_files_are_applied_to_with_the_same_events(cluster: Any, run: Run, tmp_p
 @pytest.mark.filterwarnings("ignore::rl_postproc.utils.errors.DataWarning")
 def test_a_node_that_is_lost_in_the_middle_loses_no_finished_fold(cluster: Any, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
-    agent = {"agent": "test_waits", "folder": str(tmp_path / "notes"), "trials": 5, "seconds": 2.0}
-    values = {"stack": STACK, "folds": 4, "plugins": [PLUGIN], "agents": [agent], "baseline": "test_waits"}
+    agent = {"agent": "test_waits", "folder": str(tmp_path / "notes"), "trials": 5, "seconds": 3.0}
+    values = {"stack": STACK, "folds": 4, "seeds": [0, 1], "plugins": [PLUGIN], "agents": [agent],
+              "baseline": "test_waits"}  # fmt: skip
     config, scores = build_config(BenchmarkConfig, values, "test"), small_simulation(12, 3)
-    out, finished = tmp_path / "cluster", {}
-    third = cluster.add_node(**NODE)
+    out, finished, third = tmp_path / "cluster", {}, cluster.add_node(**NODE)
 
-    def lose(*_: Any) -> None:
-        done = {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")}
-        if done and not finished:
-            finished.update(done)
-            cluster.remove_node(third, allow_graceful=False)
+    def lose() -> None:
+        """Waits until all three nodes are at work and a fold is finished, and kills the third."""
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline:
+            done = {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")}
+            if done and len(list((tmp_path / "notes").iterdir())) - len(done) >= 3:
+                finished.update(done)
+                cluster.remove_node(third, allow_graceful=False)
+                return
+            time.sleep(0.02)
 
-    run_benchmark(config, scores, out, lose, engine=RayCluster(cluster.address))
-    assert 0 < len(finished) < 4
+    killer = threading.Thread(target=lose, daemon=True)
+    killer.start()
+    run_benchmark(config, scores, out, lambda *_: None, engine=RayCluster(cluster.address))
+    killer.join()
+    assert 0 < len(finished) < 8
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
-    begun_first = notes(tmp_path / "notes")
-    assert len(begun_first) == 4
-    run_benchmark(config, scores, tmp_path / "serial", lambda *_: None, engine=Serial())
+    assert sorted(notes(tmp_path / "notes").values()) == [1] * 7 + [2]  # what the lost node was at, and nothing else
+    values["agents"] = [{**agent, "seconds": 0.0}]
+    run_benchmark(build_config(BenchmarkConfig, values, "test"), scores, tmp_path / "serial", lambda *_: None)
     assert results(out) == results(tmp_path / "serial")
