@@ -16,6 +16,7 @@ from event_agents import AGENTS
 from program import Run, command, config_file, environment
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
 from rl_postproc.agents.benchmark.run import run_benchmark
+from rl_postproc.agents.compare import benchmark
 from work_cases import PLUGIN, notes
 
 from rl_postproc.config import build_config
@@ -133,3 +134,12 @@ def test_what_is_finished_when_the_first_process_ends_is_taken_up(run: Run, tmp_
     assert sum(again.values()) == 9 - sum("test_waits" in str(path) for path in taken_up) < 6
     assert run("benchmark", config, "--out", "serial")[0] == 0
     assert results(tmp_path / "out") == results(tmp_path / "serial")
+
+
+def test_programs_give_the_number_of_processes() -> None:
+    scores = small_simulation(8, 2)
+    one, two = (benchmark(scores, ["default", "grid_search"], folds=2, jobs=jobs) for jobs in (1, 2))
+    for found in (one, two):
+        for row in found["rows"]:
+            del row["seconds"]
+    assert one == two
