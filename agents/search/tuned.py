@@ -71,7 +71,7 @@ class Tuned(ResumableAgent):
             if (kept := parts.get(name)) is None:
                 tell = share(report, i / n_fits, (i + 1) / n_fits)
                 fit = fit_within(agent, train, seed, tell, parts.below(name))
-                found = {"score": _objective(fit, held), "evaluations": fit.evaluations}
+                found = {"score": objective_of(fit, held), "evaluations": fit.evaluations}
                 parts.put(name, found, {})
                 parts.below(name).drop()
             else:
@@ -114,7 +114,7 @@ class Tuned(ResumableAgent):
         return found
 
 
-def _objective(fit: FitResult, held: TuningTask) -> float:
+def objective_of(fit: FitResult, held: TuningTask) -> float:
     """Returns the objective of what a fit detects on clips that it has not seen."""
     metric = held.metric
     counts = metric.count(held.scores.require_references(), fit.post_processor.apply(held.scores))

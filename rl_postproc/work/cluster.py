@@ -55,7 +55,7 @@ class RayCluster(Engine):
         self, make_worker: Callable[[], Worker[Item, Result]], items: Iterable[Item], watch: Watch[Item] = unheard
     ) -> Iterator[tuple[Item, Result]]:
         """See `Engine.run`."""
-        with _connected(self.address) as ray:
+        with connected(self.address) as ray:
             shared = ray.put(pickle.dumps(make_worker))
             board = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
             task = ray.remote(num_cpus=self.threads, max_retries=ATTEMPTS - 1)(_work)
@@ -114,7 +114,7 @@ def _result(ray: Any, reference: Any) -> Any:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Any]:
+def connected(address: str) -> Iterator[Any]:
     """Yields Ray, connected to a cluster until the end of the block; a connection that is there already is used and stays.
 
     Raises:

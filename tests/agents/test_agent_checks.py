@@ -26,7 +26,8 @@ from rl_postproc.utils.errors import UserError
 THRESHOLD = STACK[1]
 SHARED = [{"stage": "median", "kernel": {"candidates": [0, 0.3, 0.9], "scope": "global"}}, THRESHOLD]
 SHARED_THRESHOLD = [STACK[0], {"stage": "threshold", "threshold": {"candidates": [0.1, 0.5], "scope": "global"}}]
-NAMES = sorted(name for name, kind in Agent.types().items() if kind.__module__.startswith("rl_postproc."))
+OWN = (name for name, kind in Agent.types().items() if kind.__module__.startswith("rl_postproc."))
+NAMES = sorted(set(OWN) - {"ray_tune"})  # which starts Ray; it has tests of its own
 EVENTS = ("boosted", "network", "exact", "events", "features", "features_on_network", "features_from_constants")
 PER_CLASS = (*EVENTS, "tracks", "joint", "vpg_paper")
 

@@ -35,7 +35,8 @@ STACKS: dict[str, list[dict[str, Any]]] = {
     "shifted": [*BOXES, {"stage": "shift", "onset": [-0.1, 0.0], "offset": 0.1}],
     "choice": [{"stage": "one_of", "stacks": {"hysteresis": HYSTERESIS, "boxes": BOXES}}],
 }
-NAMES = sorted(name for name, kind in Agent.types().items() if kind.__module__.startswith("rl_postproc."))
+OWN = (name for name, kind in Agent.types().items() if kind.__module__.startswith("rl_postproc."))
+NAMES = sorted(set(OWN) - {"ray_tune"})  # which starts Ray; it has tests of its own
 QUICK = {"trials": 5, "passes": 2, "hidden": 8, "iterations": 3, "rounds": 3}
 
 

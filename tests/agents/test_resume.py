@@ -129,4 +129,4 @@ def test_agents_that_keep_nothing_take_seconds() -> None:
     quick = {name for name, kind in Agent.types().items() if not kind.left_to_resume}
     expected = {"default", "grid_search", "random_search", "coordinate_ascent", "exact_search", "optuna_search",
                 "sgl_thresh", "num_thresh", "heu_thresh", "beam_search"}  # fmt: skip
-    assert {name for name in quick if not name.startswith("test_")} <= expected | {"quantile"}
+    assert {name for name in quick if not name.startswith("test_")} <= expected | {"quantile", "ray_tune"}

@@ -13,7 +13,8 @@ from rl_postproc.metrics.certify import evaluate
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
 
-NAMES = sorted(name for name, kind in Agent.types().items() if kind.__module__.startswith("rl_postproc."))
+OWN = (name for name, kind in Agent.types().items() if kind.__module__.startswith("rl_postproc."))
+NAMES = sorted(set(OWN) - {"ray_tune"})  # which starts Ray; it has tests of its own
 QUICK = {"trials": 5, "passes": 2, "hidden": 8, "iterations": 3, "rounds": 3}
 JUDGE_EVENTS = ("event_value", "event_set", "exact_gradient", "universal")
 
