@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import Stage
 from rl_postproc.stages.chain import run_stages
+from rl_postproc.stages.compared import Ranks
 from rl_postproc.stages.event_tools import sorted_events
 from rl_postproc.stages.one_of import OneOf
 from rl_postproc.stages.pieces import FoundRuns, OpenRuns, Runs
@@ -111,6 +113,11 @@ class _Branch:
     values: torch.Tensor
     highest: list[torch.Tensor | None]
 
+    @cached_property
+    def ranks(self) -> Ranks | None:
+        """What stands for scores and values, where that is enough."""
+        return Ranks.of(self.stages, self.values)
+
     @property
     def filters(self) -> tuple[Stage, ...]:
         """The stages that make scores of scores, which come first."""
@@ -130,6 +137,8 @@ class _Branch:
     def filter_chain(self, hop: float) -> Callable[[torch.Tensor, bool], torch.Tensor]:
         """Returns what filters piece by piece, through as many filters as their highest scores are known of."""
         steps: list[Callable[[torch.Tensor, bool], torch.Tensor]] = []
+        if self.ranks:
+            steps.append(lambda x, ends, ranks=self.ranks: ranks(x))
         for i, highest in enumerate(self.highest):
             stage, own = self.filters[i], self.own_values(i)
             if highest is None:
@@ -164,7 +173,8 @@ class _Branch:
         """Returns the values of a stage's parameters, ``[track]`` each."""
         before = sum(len(stage.parameters) for stage in self.stages[:i])
         names = list(self.stages[i].parameters)
-        return dict(zip(names, self.values[:, before : before + len(names)].unbind(1), strict=True))
+        values = self.ranks.values if self.ranks else self.values
+        return dict(zip(names, values[:, before : before + len(names)].unbind(1), strict=True))
 
 
 class _Decided(FoundRuns):
@@ -216,6 +226,6 @@ def _with_end(pieces: Iterable[Piece]) -> Iterator[tuple[torch.Tensor, bool]]:
     for _, scores in pieces:
         if before is not None:
             yield before, False
-        before = torch.from_numpy(np.ascontiguousarray(scores))
+        before = torch.tensor(scores)  # a copy, since a file that is mapped into memory cannot be written to
     assert before is not None, "a clip has a frame at least"
     yield before, True

@@ -123,6 +123,9 @@ class Stage(Registered, ABC):
     decides_at: ClassVar[str | None] = None
     """The one parameter of a stage that does nothing but call a frame active where its score, or keep an event where its
     confidence, is strictly above it: then all of its candidates are decided together."""
+    compares: ClassVar[tuple[str, ...]] = ()
+    """The parameters of a stage that makes decisions by nothing but whether scores are strictly above them. What stands for
+    scores and parameters may then be any numbers that compare alike, see `rl_postproc.stages.compared`."""
     sure_as_scores: ClassVar[bool] = False
     """Whether it makes events of scores, none of which is surer than the highest score of its track."""
     on_frames: ClassVar[bool] = False

@@ -9,6 +9,7 @@ import torch
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.stages.base import Data, Kind, Stage
+from rl_postproc.stages.compared import Ranks
 from rl_postproc.utils.errors import UserError
 
 
@@ -37,6 +38,8 @@ def run_stages(stages: Sequence[Stage], x: Data, frames: Frames, values: torch.T
         frames: of the tracks.
         values: the stages' parameter values, ``[track, parameter]``.
     """
+    if isinstance(x, torch.Tensor) and x.is_floating_point() and (ranks := Ranks.of(stages, values)):
+        x, values = ranks(x), ranks.values
     used, columns = 0, values.unbind(1)
     for stage in stages:
         names = list(stage.parameters)

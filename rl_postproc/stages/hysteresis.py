@@ -41,6 +41,7 @@ class Hysteresis(Stage):
 
     takes: ClassVar[Kind] = "scores"
     gives: ClassVar[Kind] = "decisions"
+    compares: ClassVar[tuple[str, ...]] = ("offset", "onset")
     sure_as_scores: ClassVar[bool] = True
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rl_postproc.data.frames import Frames
 from rl_postproc.stages.base import Kind, Parameter, Seconds, Stage
+from rl_postproc.stages.majority import majority_filter
 from rl_postproc.stages.sorting_networks import EdgeMode, median_filter, odd_kernel
 from rl_postproc.stages.track_groups import by_value
 
@@ -37,6 +38,8 @@ class MedianFilter(Stage):
         """Filters each track with its own kernel, grouping the tracks by kernel."""
 
         def filtered(own: torch.Tensor, n_frames: torch.Tensor, kernel: float) -> torch.Tensor:
+            if own.dtype == torch.uint8:
+                return majority_filter(own, n_frames, odd_kernel(kernel, frames.hop), self.edge)
             return self._filter(own, n_frames, [odd_kernel(kernel, frames.hop)])[0]
 
         return by_value(filtered, x, frames.n_frames, values["kernel"])

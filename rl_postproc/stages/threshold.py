@@ -26,6 +26,7 @@ class Threshold(Stage):
     takes: ClassVar[Kind] = "scores"
     gives: ClassVar[Kind] = "decisions"
     decides_at: ClassVar[str | None] = "threshold"
+    compares: ClassVar[tuple[str, ...]] = ("threshold",)
 
     def __call__(self, x: torch.Tensor, frames: Frames, **values: torch.Tensor) -> torch.Tensor:
         """Compares each track with its own threshold."""

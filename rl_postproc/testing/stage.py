@@ -12,6 +12,7 @@ from rl_postproc.data.track_events import TrackEvents
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.pipeline.streaming import not_in_pieces, stream_events
 from rl_postproc.stages.base import Data, Stage
+from rl_postproc.stages.compared import Ranks
 from rl_postproc.stages.event_tools import kept
 from rl_postproc.stages.threshold import Threshold
 from rl_postproc.testing.base import require, sample_scores
@@ -24,12 +25,13 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
     """Checks a stage.
 
     Its name is registered and its config builds an equal one. It changes no input, gives the kind and shape it
-    declares, nothing beyond each clip's end and nothing for silence, and the same for a track by itself, with a longer
-    tail, among others, and in pieces where it says so. For stages that take scores ``sweep`` equals calling it with each
-    combination of candidates, where these are not too many. A ``monotone`` stage commutes with increasing maps, one that
-    ``decides_at`` a parameter compares with it, and one that is ``kept_above`` a parameter gives the events that it is
-    ``sure`` of above that. Events come sorted, inside the clip, without overlap. Its parameters have a default and a unit,
-    and a stack takes it.
+    declares, nothing beyond each clip's end and nothing for silence, and the same for a track by itself, with a
+    longer tail, among others, and in pieces where it says so. For stages that take scores ``sweep`` equals calling
+    it with each combination of candidates, where these are not too many. A ``monotone`` stage commutes with
+    increasing maps, one that ``decides_at`` a parameter compares with it, one that ``compares`` does nothing else
+    with scores, and one that is ``kept_above`` a parameter gives the events that it is ``sure`` of above that.
+    Events come sorted, inside the clip, without overlap. Its parameters have a default and a unit, and a stack
+    takes it.
 
     Args:
         stage: the stage, with a few candidates for each parameter (their combinations are tried one by one).
@@ -66,6 +68,8 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
     if stage.decides_at is not None:
         good = list(stage.parameters) == [stage.decides_at] and _only_compares(given, y, *values.values())
         require(good, f"stage '{name}' says decides_at and does more than compare with '{stage.decides_at}'")
+    if stage.compares:
+        _check_compares(stage, x, frames, values, y)
     if stage.takes == "scores":
         _check_pieces(stage, scores, values)
     _check_stack(stage)
@@ -232,6 +236,16 @@ def _check_monotone(stage: Stage, x: torch.Tensor, frames: Frames, values: dict,
             torch.equal(mapped, increasing(y)),
             f"stage '{stage.stage}' says monotone and does not commute with increasing maps",
         )
+
+
+def _check_compares(stage: Stage, x: torch.Tensor, frames: Frames, values: dict, y: Data) -> None:
+    known = set(stage.compares) <= set(stage.parameters) and (stage.takes, stage.gives) == ("scores", "decisions")
+    require(
+        known, f"stage '{stage.stage}' says compares of what is no parameter of it, or makes no decisions of scores"
+    )
+    ranks = Ranks.of_decision(stage, torch.stack(list(values.values()), 1))
+    ranked = stage(ranks(x), frames, **dict(zip(values, ranks.values.unbind(1), strict=True)))
+    require(_same(ranked, y), f"stage '{stage.stage}' says compares and looks at more than whether scores are above")
 
 
 def _check_stack(stage: Stage) -> None:

@@ -77,3 +77,18 @@ def test_a_stage_that_says_nothing_about_pieces_is_named() -> None:
     assert not_in_pieces(Stack.from_config([SCORES[0], SCORES[-2], DECIDE[3], EVENTS[0]])) == ""
     hidden = [{"stage": "one_of", "stacks": {"a": [DECIDE[0]], "b": [{"stage": "widest"}, DECIDE[0]]}}]
     assert not_in_pieces(Stack.from_config(hidden)) == "widest"
+
+
+def test_pieces_may_lie_in_a_file_that_cannot_be_written_to(recwarn: pytest.WarningsRecorder) -> None:
+    scores, stack = scores_of(50, 0), Stack.default()
+    values = stack.space.defaults.repeat(scores.n_classes, 1)
+    pieces = [(edges, np.ascontiguousarray(x)) for edges, x in in_pieces(scores, 0, 20)]
+    for _, x in pieces:
+        x.flags.writeable = False
+    torch.set_warn_always(True)  # torch says it once otherwise, perhaps in another test
+    try:
+        found = stream_events(lambda: pieces, stack, values, scores.hop, float(scores.durations[0]))
+    finally:
+        torch.set_warn_always(False)
+    assert torch.equal(found.onset, stack.track_events(scores, values).onset)
+    assert not recwarn

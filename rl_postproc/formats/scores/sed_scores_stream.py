@@ -100,13 +100,12 @@ def _edges(file: Path, handle: TextIO, classes: list[str]) -> np.ndarray:
     """Returns the frame edges of a score file in seconds, float64 ``[frame + 1]``, without looking at its scores."""
     parts, row, last = [], 2, None
     while lines := list(islice(handle, _LINES)):
-        fields = [line.split("\t", 2)[:2] for line in lines if not line.isspace()]
-        try:
-            times = np.array(fields, dtype=np.float64).reshape(-1, 2)
-        except ValueError as error:
-            parse_lines(file, lines, classes, row, last)  # says it as reading the scores does
-            raise UserError(f"'{file}', from row {row} on: a time is not a number ({error}); correct it.") from error
-        if len(times):
+        given = [line for line in lines if not line.isspace()]
+        if given:
+            times = _times(given)
+            if times is None:
+                parse_lines(file, lines, classes, row, last)  # says it as reading the scores does
+                raise UserError(f"'{file}', from row {row} on: a time is not a number; correct it.")
             last = (times[-1, 0], times[-1, 1])
             parts.append(times[:, 0])
         row += len(lines)
@@ -114,6 +113,14 @@ def _edges(file: Path, handle: TextIO, classes: list[str]) -> np.ndarray:
         parse_lines(file, [], classes)
     assert last is not None
     return np.append(np.concatenate(parts), last[1])
+
+
+def _times(lines: list[str]) -> np.ndarray | None:
+    """Returns the first two columns of lines, float64 ``[line, 2]``, or None where they hold no numbers."""
+    try:
+        return np.loadtxt(lines, delimiter="\t", comments=None, usecols=(0, 1), ndmin=2)
+    except ValueError:
+        return None
 
 
 def _is_compressed(file: Path) -> bool:
