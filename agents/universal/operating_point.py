@@ -28,6 +28,9 @@ _WHOLE_GRID = torch.cat([_F1_GRID, torch.arange(8, 20, dtype=torch.float64) / 10
 LEAST = float(_F1_GRID[0]) / 2
 """Probability below which an event is never chosen."""
 
+_EVENTS = 1 << 20
+"""Events, each counted once for each λ, of which sets are chosen together."""
+
 _LOW, _HIGH = 0.25, 0.7
 """Range of λ for the highest F1."""
 
@@ -96,11 +99,20 @@ def expected(
     """Returns how many events each λ of a grid chooses, and how many of them should match, float64 ``[λ, class]`` each."""
     label = events.track % n_classes
     n, matches = [], []
-    for lam in grid.tolist():
-        chosen = best_sets(events, 2 * probability - lam)
-        n.append(torch.bincount(label[chosen], minlength=n_classes).double())
-        matches.append(torch.bincount(label[chosen], probability[chosen].double(), minlength=n_classes))
+    for lams in grid.split(max(1, _EVENTS // max(1, len(events)))):
+        values = 2 * probability - lams[:, None].to(probability.dtype)
+        for chosen in best_sets(_repeated(events, len(lams)), values.flatten()).view(len(lams), -1):
+            n.append(torch.bincount(label[chosen], minlength=n_classes).double())
+            matches.append(torch.bincount(label[chosen], probability[chosen].double(), minlength=n_classes))
     return torch.stack(n), torch.stack(matches)
+
+
+def _repeated(events: DecodedEvents, n: int) -> DecodedEvents:
+    """Returns the events of as many tracks several times over, without memberships of candidates."""
+    track = events.track + events.n_tracks * torch.arange(n, device=events.track.device)[:, None]
+    none = events.event[:0]
+    return DecodedEvents(track.flatten(), events.first.repeat(n), events.last.repeat(n), none, none, none, none,
+                         events.n_tracks * n, events.n_filters, events.n_levels)  # fmt: skip
 
 
 def _first(holds: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

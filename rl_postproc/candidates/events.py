@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from rl_postproc.candidates.audible import AudibleFrames, reach_of_filters
 from rl_postproc.candidates.pool import LEFT_OUT_VALUE, LeftOut, PoolBounds
 from rl_postproc.counts.grid import chunks
-from rl_postproc.counts.levels import audible_tracks, filtered_levels
+from rl_postproc.counts.levels import audible_tracks, filtered_levels, levels_of, thresholds_of
 from rl_postproc.counts.rows import SettingEvents, n_copies
 from rl_postproc.data.frames import Frames
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.track_events import TrackEvents, runs
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.event_tools import kept
-from rl_postproc.utils.level_runs import level_runs
+from rl_postproc.utils.level_runs import LevelRuns, level_runs
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,8 @@ def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
     """Decodes consecutive clips, whose tracks are numbered from 0, with a linear stack."""
     n_tracks = (clips.stop - clips.start) * scores.n_classes
     if stack.ends_with_threshold:
-        values, n_levels = filtered_levels(scores, stack, clips)
-        n_filters = len(values)
-        found = level_runs(values)
+        found, n_levels = _runs_at_levels(scores, stack, clips)
+        n_filters = stack.n_filter_settings
     elif stack.event_levels is not None and stack.threshold is None:
         n_levels, n_filters = len(stack.event_levels), stack.space.n_candidates // len(stack.event_levels)
         found = _sure_events(scores, stack, clips)
@@ -195,6 +195,20 @@ def _decode(scores: ScoreSet, stack: Stack, clips: slice) -> DecodedEvents:
         n_filters,
         n_levels,
     )
+
+
+def _runs_at_levels(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[LevelRuns, int]:
+    """Returns the distinct runs of the levels of filtered scores, and the number of levels."""
+    assert stack.threshold is not None
+    reach = reach_of_filters(stack.filters, scores.hop)
+    if reach is None:
+        values, n_levels = filtered_levels(scores, stack, clips)
+        return level_runs(values), n_levels
+    x, thresholds = scores.scores[clips].flatten(0, 1), thresholds_of(stack.threshold, scores.device)
+    audible = AudibleFrames.of(levels_of(x, thresholds), scores.frames_of(clips).n_frames, reach)
+    found = level_runs(stack.filter_all(audible.levels.T.contiguous(), audible.frames(scores.hop)))
+    first, last = audible.frame_of(found.track, found.first), audible.frame_of(found.track, found.last)
+    return found._replace(track=audible.track[found.track], first=first, last=last), len(thresholds)
 
 
 def _beside(parts: list[DecodedEvents], width: int) -> DecodedEvents:

@@ -122,6 +122,7 @@ class Constant(Policy):
 
 
 _ROOMS = (
+    "rl_postproc.agents.universal.policy",
     "rl_postproc.agents.events.policy",
     "rl_postproc.agents.events.ranking_policy",
     "rl_postproc.agents.events.set_policy",
@@ -132,9 +133,9 @@ _ROOMS = (
     "rl_postproc.agents.rl.track_policy",
     "rl_postproc.agents.rl.vpg_paper",
     "rl_postproc.agents.universal.class_groups",
-    "rl_postproc.agents.universal.policy",
 )
-"""Modules with policies that the core does not import, but looks into for the kind of a saved one."""
+"""Modules with policies that the core does not import, but looks into for the kind of a saved one. The first has the one that
+comes trained, for which no other need be imported."""
 
 
 def find_policy(kind: str) -> type[Policy] | None:

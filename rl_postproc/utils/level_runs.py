@@ -33,26 +33,30 @@ def level_runs(values: torch.Tensor) -> LevelRuns:
     """Returns the distinct runs of ``[filter, frame, track]``, whole numbers of at least 0.
 
     The run around a frame at its own level reaches to the nearest smaller value on either side, so that a track has at most
-    as many runs as frames: O(frames log frames), whatever the number of levels.
+    as many runs as frames: O(frames log frames), whatever the number of levels. Successive frames of one value count as one.
     """
-    _, width, n_tracks = values.shape
-    padded = torch.nn.functional.pad(values, (0, 0, 1, 1))
-    # A run's least frame differs from the one before it, or the frames before are the same run.
-    number, frame, track = ((values > 0) & (values != padded[:, :width])).nonzero().unbind(1)
-    levels = RangePyramid(padded, torch.minimum).levels
-    n_powers, flat = levels.shape[1], levels.reshape(-1)
-    base = number * levels[0].numel() + track
-    level = values[number, frame, track]
-    first, last = frame + 1, frame + 1
-    for power in range(n_powers - 1, -1, -1):
-        behind, begin = first - 2**power, base + power * (width + 2) * n_tracks
-        covers = (behind >= 1) & (flat[begin + behind.clamp(min=0) * n_tracks] > level)
-        first = torch.where(covers, behind, first)
-    # Where the nearest frame that is no higher is as high, that frame stands for the same run.
-    kept = (flat[base + (first - 1) * n_tracks] < level).nonzero()[:, 0]
-    number, track, base, level, first, last = (x[kept] for x in (number, track, base, level, first, last))
-    for power in range(n_powers - 1, -1, -1):
-        ahead, begin = (last + 1).clamp(max=width + 1), base + power * (width + 2) * n_tracks
-        last = torch.where(flat[begin + ahead * n_tracks] >= level, last + 2**power, last)
-    low = torch.maximum(flat[base + (first - 1) * n_tracks], flat[base + (last + 1) * n_tracks])
-    return LevelRuns(track, first - 1, last - 1, number, low.long(), level.long())
+    n_filters, width, n_tracks = values.shape
+    # All tracks in a row, a silent frame before each and at the end, between which no run reaches.
+    line = values.new_zeros(n_filters * n_tracks * (width + 1) + 1)
+    line[:-1].view(n_filters, n_tracks, width + 1)[..., 1:] = values.transpose(1, 2)
+    begin = torch.nn.functional.pad((line[1:] != line[:-1]).nonzero()[:, 0] + 1, (1, 0))
+    level = line[begin]
+    levels = RangePyramid(level[None, :, None], torch.minimum).levels[0, :, :, 0]
+    place = (level > 0).nonzero()[:, 0]
+    first, own = place, level[place]
+    for power in range(len(levels) - 1, -1, -1):
+        behind = first - 2**power
+        first = torch.where((behind >= 1) & (levels[power][behind.clamp(min=0)] > own), behind, first)
+    # Where the nearest value that is no higher is as high, that one stands for the same run.
+    kept = (level[first - 1] < own).nonzero()[:, 0]
+    first, own = first[kept], own[kept]
+    last = place[kept]
+    for power in range(len(levels) - 1, -1, -1):
+        ahead = (last + 1).clamp(max=len(level) - 1)
+        last = torch.where(levels[power][ahead] >= own, last + 2**power, last)
+    low = torch.maximum(level[first - 1], level[last + 1])
+    row = begin[first] // (width + 1)
+    start = row * (width + 1) + 1
+    return LevelRuns(
+        row % n_tracks, begin[first] - start, begin[last + 1] - 1 - start, row // n_tracks, low.long(), own.long()
+    )

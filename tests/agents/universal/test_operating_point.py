@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from rl_postproc.agents.universal.operating_point import OperatingPoint, Wish
+from rl_postproc.agents.universal import operating_point
+from rl_postproc.agents.universal.operating_point import OperatingPoint, Wish, expected
 
 from rl_postproc.candidates.events import DecodedEvents
+from rl_postproc.candidates.scheduling import best_sets
 
 N_CLASSES = 3
 
@@ -67,3 +69,20 @@ def test_a_class_without_events_keeps_the_prior() -> None:
     events, p, _ = apart(50)
     lam = OperatingPoint().lam(events, torch.zeros_like(p), N_CLASSES, 1.0, Wish())
     assert lam.tolist() == pytest.approx([0.42] * N_CLASSES)
+
+
+@pytest.mark.parametrize("together", [1 << 20, 700, 1])
+def test_sets_are_chosen_at_each_λ_by_itself(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operating_point, "_EVENTS", together)
+    rng, n, grid = np.random.default_rng(0), 300, torch.arange(1, 8, dtype=torch.float64) / 10
+    track, first = (torch.from_numpy(np.sort(x)) for x in (rng.integers(0, 12, n), rng.integers(0, 60, n)))
+    none = torch.zeros(0, dtype=torch.int64)
+    last = first + torch.from_numpy(rng.integers(0, 30, n))
+    events = DecodedEvents(track, first, last, none, none, none, none, 12, 1, 1)
+    p = torch.from_numpy(rng.beta(0.6, 1.0, n)).float()
+    n_chosen, matches = expected(events, p, N_CLASSES, grid)
+    for i, lam in enumerate(grid.tolist()):
+        chosen = best_sets(events, 2 * p - lam)
+        label = events.track[chosen] % N_CLASSES
+        assert n_chosen[i].tolist() == torch.bincount(label, minlength=N_CLASSES).tolist()
+        assert torch.equal(matches[i], torch.bincount(label, p[chosen].double(), minlength=N_CLASSES))
