@@ -50,8 +50,8 @@ def long_scores(kind: str, hours: float, n_classes: int) -> ScoreSet:
 def simulated(n_frames: int, n_classes: int) -> torch.Tensor:
     """Returns scores ``[class, frame]`` of a detector, whose noise lasts as that of real ones does."""
     n_clips = math.ceil(n_frames * HOP / 10)
-    classes = {"n_classes": n_classes} if n_classes != 10 else {}
-    found = simulate(SimulationConfig(n_clips=n_clips, hop=HOP, short=0.0, **classes)).scores
+    drawn = None if n_classes == 10 else n_classes  # ten are the usual ones
+    found = simulate(SimulationConfig(n_clips=n_clips, n_classes=drawn, hop=HOP, short=0.0)).scores
     return found.transpose(0, 1).flatten(1)[:, :n_frames]
 
 

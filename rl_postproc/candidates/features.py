@@ -138,10 +138,9 @@ def features_in_parts(
             *votes[some].unbind(1),
             near[some],
         ]
-        windows = [
-            _window(source, track, centre, offsets, end)
-            for source, centre in ((x, first), (x, last), (by_onset, first), (by_offset, last))
-        ]
+        scores_at_onset, votes_at_onset = _windows((x, by_onset), track, first, offsets, end)
+        scores_at_offset, votes_at_offset = _windows((x, by_offset), track, last, offsets, end)
+        windows = scores_at_onset, scores_at_offset, votes_at_onset, votes_at_offset
         return torch.cat([torch.stack([c.float() for c in columns], 1), *windows], 1)
 
     for begin in range(0, len(events), _EVENTS):
@@ -216,11 +215,15 @@ def _boundary_votes(events: DecodedEvents, width: int) -> tuple[torch.Tensor, to
     )  # pyright: ignore[reportReturnType]
 
 
-def _window(
-    source: torch.Tensor, track: torch.Tensor, centre: torch.Tensor, offsets: torch.Tensor, n_frames: torch.Tensor
-) -> torch.Tensor:
-    """Samples ``[track, frame]`` around a frame of each event, −0.1 outside the clip, ``[event, offset]``."""
-    place = centre[:, None] + offsets
-    inside = (place >= 0) & (place < n_frames[:, None])
-    found = source[track[:, None], place.clamp(0, source.shape[1] - 1)]
-    return torch.where(inside, found, -0.1)
+def _windows(
+    sources: tuple[torch.Tensor, ...],
+    track: torch.Tensor,
+    centre: torch.Tensor,
+    offsets: torch.Tensor,
+    n_frames: torch.Tensor,
+) -> list[torch.Tensor]:
+    """Samples each of several ``[track, frame]`` around a frame of each event, −0.1 outside the clip, ``[event, offset]``."""
+    width, place = sources[0].shape[1], centre[:, None] + offsets
+    outside = (place < 0) | (place >= n_frames[:, None])
+    index = (track[:, None] * width + place.clamp_(0, width - 1)).flatten()
+    return [source.flatten()[index].view(outside.shape).masked_fill_(outside, -0.1) for source in sources]
