@@ -100,7 +100,9 @@ def features_in_parts(
     x = scores.scores.flatten(0, 1)
     width, hop, n_frames = x.shape[1], scores.hop, n_frames_of(scores)
     running, squares = _running_sums(x), _running_sums(x.square())
-    maximum, minimum = (RangePyramid(x[..., None], pick).of_rows for pick in (torch.maximum, torch.minimum))
+    side = max(1, round(grid.reach * grid.step / hop))
+    longest = max(side, int((events.last - events.first).max()) + 1) if len(events) else side
+    maximum, minimum = (RangePyramid(x[..., None], pick, longest).of_rows for pick in (torch.maximum, torch.minimum))
     # The running sum, and not the mean of the padded row, whose rounding would depend on the padding.
     level = torch.stack([running[:, -1] / n_frames, x.amax(1), (x > 0.5).sum(1) / n_frames], 1)
     votes = _votes(events)
@@ -108,7 +110,6 @@ def features_in_parts(
     by_onset, by_offset = _boundary_votes(events, width)
     offsets = torch.arange(-grid.reach, grid.reach + 1, device=x.device) * (grid.step / hop)
     offsets = offsets.round().long()
-    side = max(1, round(grid.reach * grid.step / hop))
 
     def describe(some: slice) -> torch.Tensor:
         track, first, last = events.track[some], events.first[some], events.last[some]

@@ -8,17 +8,23 @@ import torch
 
 
 class RangePyramid:
-    """Extremes over ranges of frames: O(frames log frames) to build, two look-ups a range.
+    """Extremes over ranges of frames: O(frames log longest) to build, two look-ups a range.
 
     Attributes:
         levels: ``[row, level, frame, column]``; level ``l`` holds the extreme over ``2 ** l`` frames from a frame on, and 0
             where these would reach beyond the last.
     """
 
-    def __init__(self, values: torch.Tensor, pick: Callable[..., torch.Tensor]):
-        """Builds the pyramid over ``[row, frame, column]`` with ``torch.minimum`` or ``torch.maximum``."""
+    def __init__(self, values: torch.Tensor, pick: Callable[..., torch.Tensor], longest: int | None = None):
+        """Builds the pyramid over ``[row, frame, column]`` with ``torch.minimum`` or ``torch.maximum``.
+
+        Args:
+            values: ``[row, frame, column]``.
+            pick: what takes the extreme of two.
+            longest: number of frames of the longest range that will be asked for, any when None.
+        """
         n_rows, width, n_columns = values.shape
-        self._pick, n_levels = pick, width.bit_length()
+        self._pick, n_levels = pick, min(width, width if longest is None else max(1, longest)).bit_length()
         self.levels = values.new_empty(n_rows, n_levels, width, n_columns)
         self.levels[:, 0] = values
         for level in range(1, n_levels):

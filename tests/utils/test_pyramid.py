@@ -53,10 +53,16 @@ def test_extremes_of_rows_are_numpys(kind: str, seed: int, n_rows: int, width: i
     pick, oracle = KINDS[kind]
     values, first, last, where = draw(seed, (n_rows, width), torch.float32, 25)
     row = where % n_rows
-    found = RangePyramid(values[..., None], pick).of_rows(row, first, last)
-    assert found.tolist() == [
-        oracle(values[r, a : b + 1].numpy()) for r, a, b in zip(row, first, last, strict=True)
-    ]  # fmt: skip
+    expected = [oracle(values[r, a : b + 1].numpy()) for r, a, b in zip(row, first, last, strict=True)]
+    for longest in (None, int((last - first).max()) + 1):
+        assert RangePyramid(values[..., None], pick, longest).of_rows(row, first, last).tolist() == expected
+
+
+def test_a_pyramid_is_as_high_as_its_longest_range() -> None:
+    heights = [
+        RangePyramid(torch.rand(1, 70, 1), torch.minimum, longest).levels.shape[1] for longest in (0, 1, 4, 99, None)
+    ]
+    assert heights == [1, 1, 3, 7, 7]
 
 
 @pytest.mark.parametrize("pick", [torch.minimum, torch.maximum])
