@@ -6,8 +6,8 @@
 
 Each run is a process of its own on one thread. Seconds are those of the processor, user and system together, so that other
 work on the machine counts as little as may be. The start (of Python and torch, and reading the post-processor) is what the
-same command takes on a recording of ten seconds; the last factor leaves it out. Peak memory is that of the process, from
-the operating system.
+same command takes on a recording of ten seconds; the last factor leaves it out, where it is not most of the time. Peak memory
+is that of the process, from the operating system.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def main() -> None:
                     clock, core, peak = applied(path, folder / format, folder / "events.tsv", format)
                     same = "" if given.unchecked else str(_as_in_memory(path, folder, format))
                     figures = f"{clock:.1f}", f"{core:.2f}", f"{began:.2f}", f"{seconds / core:.0f}"
-                    without = f"{seconds / (core - began):.0f}" if core > began else "-"
+                    without = f"{seconds / (core - began):.0f}" if core > 1.2 * began else "-"
                     table.add_row(run, kind, format, f"{size:.1f}", *figures, without, f"{peak:.0f}", same)
     note(f"importing what is needed takes {baseline():.0f} MiB of each")
     console.print(table)
