@@ -158,7 +158,7 @@ def _count_all(
         for i, part in enumerate(counts):
             if torch.promote_types(tables[i].dtype, part.dtype) != tables[i].dtype:
                 tables[i] = tables[i].to(part.dtype)
-            tables[i][clips.start * scores.n_classes + tracks] = part.to(tables[i].dtype)
+            tables[i].index_copy_(0, clips.start * scores.n_classes + tracks, part.to(tables[i].dtype))
         progress(clips.stop, scores.n_clips)
     found = dict(fixed)
     for name, table in zip(names, tables, strict=True):

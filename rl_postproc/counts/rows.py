@@ -30,7 +30,7 @@ from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import Data, combine
 from rl_postproc.stages.chain import run_stages
 from rl_postproc.stages.event_tools import kept
-from rl_postproc.utils.tensors import argsort, ragged_ranges
+from rl_postproc.utils.tensors import argsort, has_numpy, ragged_ranges
 
 ROW_CELLS = 1 << 21
 """Frames of rows that are worked on at once, all candidates of the later stages together."""
@@ -286,7 +286,7 @@ def distinct_rows(x: torch.Tensor, track: torch.Tensor) -> tuple[torch.Tensor, t
         that differ are never joined; that equal ones are left apart is possible, and costs time alone.
     """
     index = torch.arange(len(x), device=x.device)
-    if x.device.type != "cpu" or not len(x):
+    if not has_numpy(x) or not len(x):
         return index, index
     packed = np.packbits(x.numpy(), axis=1)
     words = np.zeros((len(x), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)

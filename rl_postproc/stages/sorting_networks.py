@@ -18,7 +18,7 @@ import torch
 
 EdgeMode = Literal["reflect", "zeros", "lowest"]
 EDGE_MODES: tuple[str, ...] = get_args(EdgeMode)
-TILE_BYTES = {"cpu": 3 << 18, "cuda": 1 << 26}
+TILE_BYTES = {"cpu": 1 << 18, "cuda": 1 << 26}
 """Size of the tensors that a network works on: what fits a core's cache, or fills a GPU."""
 
 
@@ -28,30 +28,15 @@ def odd_kernel(seconds: float, hop: float) -> int:
     return 2 * int(round(seconds / hop, 4) // 2) + 1
 
 
-def median_filter(
-    x: torch.Tensor, n_frames: torch.Tensor, kernels: Sequence[int], edge: EdgeMode = "reflect"
-) -> torch.Tensor:
-    """Filters every track with every kernel.
-
-    Args:
-        x: ``[frame, track]``, any real dtype, 0 beyond a track's last frame.
-        n_frames: valid frames of each track, int64 ``[track]``; a track ends there for the filter too.
-        kernels: odd numbers of frames.
-        edge: what lies outside a track. ``reflect`` is ``scipy.ndimage.median_filter(mode="reflect")`` (the DCASE
-            baselines), ``zeros`` is ``scipy.signal.medfilt``, ``lowest`` is sed_scores_eval's −inf (0 for integers).
-
-    Returns:
-        ``[kernel, frame, track]`` of the same dtype, 0 beyond a track's last frame.
-    """
-    if any(k < 1 or k % 2 == 0 for k in kernels):
-        raise ValueError(f"Kernels must be odd numbers of frames, got {list(kernels)}.")
+def filter_by_sorting(x: torch.Tensor, n_frames: torch.Tensor, kernels: Sequence[int], edge: EdgeMode) -> torch.Tensor:
+    """Filters every track with every kernel, see `rl_postproc.stages.median.median_filter`."""
     width, n_tracks = x.shape
     out = x.new_empty(len(kernels), width, n_tracks)
     # One frame more than the widest kernel reaches: frames are worked in pairs that may begin before the first.
     padding = max(kernels) // 2 + 1
     whole = int(n_frames.min()) if n_tracks else width
     beyond = torch.arange(whole, width, device=x.device)[:, None] >= n_frames
-    tile = max(1, TILE_BYTES.get(x.device.type, 3 << 18) // ((width + 2 * padding) * x.element_size()))
+    tile = max(1, TILE_BYTES.get(x.device.type, TILE_BYTES["cpu"]) // ((width + 2 * padding) * x.element_size()))
     for first in range(0, n_tracks, tile):
         part = slice(first, first + tile)
         windows = _SortedWindows(pad_edges(x[:, part], n_frames[part], padding, edge), padding)
@@ -100,7 +85,7 @@ class _SortedWindows:
     def sorted_list(self, size: int) -> list[torch.Tensor]:
         """Returns ``size`` tensors ``[position, track]``, ascending; position ``i`` begins at padded frame ``2 i``."""
         if size not in self._lists:
-            half = _power_of_two_below(size)
+            half = power_of_two_below(size)
             n = len(self._lists[2][0]) - size // 2 + 1
             left = [x[:n] for x in self.sorted_list(half)]
             right = [x[half // 2 : half // 2 + n] for x in self.sorted_list(size - half)]
@@ -130,7 +115,7 @@ class _SortedWindows:
         if size == 2:
             low, high = self._lists[2]
             return low[first : first + n], high[first : first + n]
-        p = _power_of_two_below(size)
+        p = power_of_two_below(size)
         left = [x[first : first + n] for x in self.sorted_list(p)]
         right = [x[first + p // 2 : first + p // 2 + n] for x in self.sorted_list(size - p)]
         return _of_rank(left, right, size // 2 - 1), _of_rank(left, right, size // 2)
@@ -152,7 +137,7 @@ def _of_rank(left: list[torch.Tensor], right: list[torch.Tensor], rank: int) -> 
     return result
 
 
-def _power_of_two_below(size: int) -> int:
+def power_of_two_below(size: int) -> int:
     """Returns the largest power of two smaller than ``size``."""
     return 1 << ((size - 1).bit_length() - 1)
 
@@ -169,3 +154,32 @@ def _merge(a: list[torch.Tensor], b: list[torch.Tensor]) -> list[torch.Tensor]:
         merged += [torch.minimum(low, high), torch.maximum(low, high)]
     n = min(len(even) - 1, len(odd))
     return merged + even[1 + n :] + odd[n:]
+
+
+def comparisons(kernels: Sequence[int]) -> int:
+    """Returns about how many elementwise steps, each over half of the frames, the filters take together."""
+    lists = {2}
+
+    def steps_of_list(size: int) -> int:
+        if size in lists:
+            return 0
+        lists.add(size)
+        half = power_of_two_below(size)
+        return steps_of_list(half) + steps_of_list(size - half) + _steps_of_merge(half, size - half)
+
+    steps = 2
+    for kernel in kernels:
+        steps += 2
+        if kernel > 3:
+            half = power_of_two_below(kernel - 1)
+            rest = kernel - 1 - half
+            steps += steps_of_list(half) + steps_of_list(rest) + 4 * rest
+    return steps
+
+
+def _steps_of_merge(n: int, m: int) -> int:
+    """Returns how many minima and maxima `_merge` takes."""
+    if not n or not m or n == m == 1:
+        return 2 * min(n, m)
+    even, odd = (n + 1) // 2 + (m + 1) // 2, n // 2 + m // 2
+    return _steps_of_merge((n + 1) // 2, (m + 1) // 2) + _steps_of_merge(n // 2, m // 2) + 2 * min(even - 1, odd)

@@ -12,21 +12,35 @@ import numpy as np
 import torch
 
 
+def has_numpy(x: torch.Tensor) -> bool:
+    """Returns whether NumPy can work in the memory of a tensor."""
+    return x.device.type == "cpu"
+
+
 def flatnonzero(mask: torch.Tensor) -> torch.Tensor:
     """Returns the indices of the true elements of a mask of any shape, as it lies in memory, int64 ``[element]``."""
-    if mask.device.type != "cpu":
+    if not has_numpy(mask):
         return mask.flatten().nonzero()[:, 0]
     return torch.from_numpy(np.flatnonzero(mask.numpy()))
 
 
 def argsort(x: torch.Tensor) -> torch.Tensor:
     """Returns an order of the last dimension that is ascending, not necessarily stable, int64 ``[..., element]``."""
-    return x.argsort(-1) if x.device.type != "cpu" else torch.from_numpy(x.numpy().argsort(-1))
+    return x.argsort(-1) if not has_numpy(x) else torch.from_numpy(x.numpy().argsort(-1))
 
 
 def divide(x: torch.Tensor, by: int) -> torch.Tensor:
     """Returns the whole quotients of integers that are not negative."""
-    return x // by if x.device.type != "cpu" else torch.from_numpy(x.numpy() // by)
+    return x // by if not has_numpy(x) else torch.from_numpy(x.numpy() // by)
+
+
+def take_columns(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Returns the elements of the last dimension at indices int64 ``[element]``, of a contiguous tensor."""
+    if not has_numpy(x):
+        return x[..., index]
+    return torch.from_numpy(
+        x.numpy().take(index.numpy(), axis=-1, mode="clip")
+    )  # the other modes check every index first
 
 
 def decimals(x: torch.Tensor) -> Any:

@@ -11,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_postproc.data.frames import Frames
-from rl_postproc.stages.median import MedianFilter
-from rl_postproc.stages.sorting_networks import EDGE_MODES, EdgeMode, median_filter, odd_kernel, pad_edges
+from rl_postproc.stages import median
+from rl_postproc.stages.majority_votes import LONGEST, Levels, filter_by_votes, sums_of_windows
+from rl_postproc.stages.median import MedianFilter, median_filter
+from rl_postproc.stages.sorting_networks import (
+    EDGE_MODES,
+    EdgeMode,
+    comparisons,
+    filter_by_sorting,
+    odd_kernel,
+    pad_edges,
+)
 
 KERNELS = list(range(1, 132, 2))
 DTYPES = (torch.float32, torch.uint8, torch.int16)
@@ -146,3 +155,77 @@ def test_odd_kernel_is_the_same_in_single_and_in_double_precision(frames: int, h
     seconds = frames * hop
     assert odd_kernel(seconds, hop) == odd_kernel(float(np.float32(seconds)), hop) == frames + 1 - frames % 2
     assert odd_kernel(seconds, hop) <= odd_kernel(seconds + hop, hop)
+
+
+@pytest.mark.filterwarnings("ignore:kernel_size exceeds volume extent")
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.lists(st.sampled_from(KERNELS), min_size=1, max_size=4).filter(lambda kernels: max(kernels) > 1),
+    st.sampled_from(EDGE_MODES),
+    st.sampled_from((1, 2, 50, 255)),
+)
+def test_majority_votes_equal_their_namesakes(
+    seed: int, width: int, n_tracks: int, kernels: list[int], edge: EdgeMode, top: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    n_frames = torch.from_numpy(rng.integers(1, width + 1, n_tracks))
+    # Tracks that are silent, that reach the top, and that lie between.
+    x = torch.from_numpy(rng.integers(0, top + 1, (width, n_tracks)) * rng.integers(0, 2, n_tracks)).to(torch.uint8)
+    x = x.masked_fill(torch.arange(width)[:, None] >= n_frames, 0)
+    before = x.clone()
+    found = filter_by_votes(x, n_frames, kernels, edge, Levels.of(x))
+    assert torch.equal(x, before)
+    assert torch.equal(found, filter_by_sorting(x, n_frames, kernels, edge))
+    for kernel, one in zip(kernels, found, strict=True):
+        assert torch.equal(one, expected(x, n_frames, kernel, edge))
+
+
+@pytest.mark.parametrize("width", [1, 300])
+@pytest.mark.parametrize("edge", EDGE_MODES)
+def test_majority_votes_fill_a_byte_and_no_more(edge: EdgeMode, width: int) -> None:
+    x = torch.full((width, 3), 255, dtype=torch.uint8)
+    x[:, 1] = torch.arange(width) % 256
+    n_frames, kernels = torch.full((3,), width), [1, LONGEST - 2, LONGEST]
+    found = filter_by_votes(x, n_frames, kernels, edge, Levels.of(x))
+    assert torch.equal(found, filter_by_sorting(x, n_frames, kernels, edge))
+
+
+def test_majority_votes_beyond_the_tile_size_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, n_frames = draw_tracks(2, 156, 700, torch.uint8)
+    x[:, ::3] = 0
+    way = []
+    monkeypatch.setattr(median, "filter_by_votes", lambda *a: way.append(a) or filter_by_votes(*a))
+    kernels = [1, 3, 19, 85]
+    levels = x.clamp(max=3)
+    assert torch.equal(
+        median_filter(levels, n_frames, kernels), filter_by_sorting(levels, n_frames, kernels, "reflect")
+    )
+    assert way
+    way.clear()
+    many = torch.from_numpy(np.random.default_rng(0).integers(0, 256, x.shape)).to(torch.uint8)
+    median_filter(many, torch.full_like(n_frames, 156), [1, 3, 19])
+    median_filter(levels, n_frames, [LONGEST + 2, 3])
+    assert not way, "many levels or sums beyond a byte are sorted"
+
+
+@given(st.lists(st.integers(2, LONGEST), min_size=1, max_size=10))
+def test_sums_over_windows_are_made_of_sums_that_there_are(sizes: list[int]) -> None:
+    made = {1}
+    for size, (a, b) in sums_of_windows(sizes).items():
+        assert a + b == size
+        assert {a, b} <= made
+        made.add(size)
+    assert {*sizes} <= made
+
+
+@pytest.mark.parametrize("kernels", [[3], [27], [201], [1, 3, 5, 9, 13, 19, 27, 39, 57, 85]])
+def test_the_steps_of_the_networks_are_foretold(kernels: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    for name in ("minimum", "maximum", "clamp"):
+        own = getattr(torch, name)
+        monkeypatch.setattr(torch, name, lambda *a, own=own, **k: taken.append(1) or own(*a, **k))
+    filter_by_sorting(torch.zeros(9, 1, dtype=torch.uint8), torch.tensor([9]), kernels, "zeros")
+    assert comparisons(kernels) == pytest.approx(len(taken), rel=0.1, abs=2)

@@ -95,8 +95,12 @@ def _run_intervals(values: torch.Tensor) -> Intervals:
     Where one rise follows another the two cancel, so that only peaks and valleys count.
     """
     _, width, n_tracks = values.shape
-    rise = values > torch.nn.functional.pad(values[:, :-1], (0, 0, 1, 0))
-    turn = flatnonzero(rise ^ torch.nn.functional.pad(rise[:, 1:], (0, 0, 0, 1)))
+    rise = torch.empty_like(values, dtype=torch.bool)
+    torch.gt(values[:, :1], 0, out=rise[:, :1])
+    torch.gt(values[:, 1:], values[:, :-1], out=rise[:, 1:])
+    turns = rise.clone()
+    turns[:, :-1] ^= rise[:, 1:]
+    turn = flatnonzero(turns)
     # The track of [filter, frame, track], counted on over the filters.
     row = divide(turn, n_tracks)
     track = turn + (divide(row, width) - row) * n_tracks
