@@ -188,9 +188,9 @@ class Events:
 
     def select(self, clips: torch.Tensor) -> Events:
         """Returns the events of the given clips (int64 indices), renumbered in that order."""
-        position = torch.full((len(self.clip_ids),), -1, dtype=torch.int64)
+        position = torch.full((len(self.clip_ids),), -1, dtype=torch.int64, device="cpu")
         clips = clips.cpu()
-        position[clips] = torch.arange(len(clips))
+        position[clips] = torch.arange(len(clips), device="cpu")
         new_clip = position.to(self.clip.device)[self.clip]
         keep = new_clip >= 0
         return Events.from_tensors(

@@ -262,7 +262,8 @@ class Stage(Registered, ABC):
 
 
 def combine(candidates: Sequence[Sequence[float]]) -> torch.Tensor:
-    """Returns every combination of values, the last one changing fastest, float32 ``[combination, parameter]``."""
+    """Returns every combination of values, the last one changing fastest, float32 ``[combination, parameter]`` on the CPU."""
     if not candidates:
-        return torch.zeros(1, 0)
-    return torch.cartesian_prod(*(torch.tensor(values) for values in candidates)).reshape(-1, len(candidates))
+        return torch.zeros(1, 0, device="cpu")
+    columns = (torch.tensor(values, device="cpu") for values in candidates)
+    return torch.cartesian_prod(*columns).reshape(-1, len(candidates))

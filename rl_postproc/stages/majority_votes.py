@@ -47,11 +47,9 @@ class Levels(NamedTuple):
         busy = (highest > 1).nonzero()[:, 0]
         values = x.new_zeros(0, len(busy))
         if len(busy):
-            place = take_columns(x, busy).int() * len(busy) + torch.arange(
-                len(busy), dtype=torch.int32, device=x.device
-            )
+            place = take_columns(x, busy).long() * len(busy) + torch.arange(len(busy), device=x.device)
             occurs = torch.zeros((int(highest.amax()) + 1) * len(busy), dtype=torch.bool, device=x.device)
-            occurs = occurs.index_fill_(0, place.flatten().long(), True).reshape(-1, len(busy))[1:]
+            occurs = occurs.index_fill_(0, place.flatten(), True).reshape(-1, len(busy))[1:]
             level, track = occurs.nonzero().unbind(1)
             number = occurs.cumsum(0)
             count[busy] = number[-1]

@@ -25,7 +25,7 @@ def match_events(references: Events, estimates: Events, metric: CollarMetric) ->
     """
     n_classes = len(references.classes)
     ref, est = _pairs(references, estimates, metric)
-    matched = torch.zeros(len(references.clip_ids), n_classes, dtype=torch.int64)
+    matched = torch.zeros(len(references.clip_ids), n_classes, dtype=torch.int64, device=references.clip.device)
     cells = (references.clip * n_classes + references.label)[_matched(ref, est, len(references), len(estimates))]
     matched.view(-1).index_add_(0, cells, torch.ones_like(cells))
     return matched
@@ -89,15 +89,15 @@ def _partners(ref: torch.Tensor, est: torch.Tensor, n_ref: int, n_est: int) -> t
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     if not len(ref):
-        return torch.full((n_ref,), -1)
-    edges = (np.ones(len(ref), dtype=np.int8), (ref.numpy(), est.numpy()))
+        return torch.full((n_ref,), -1, device=ref.device)
+    edges = (np.ones(len(ref), dtype=np.int8), (ref.cpu().numpy(), est.cpu().numpy()))
     graph = csr_array(edges, shape=(n_ref, n_est))
-    return torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column")).long()
+    return torch.from_numpy(maximum_bipartite_matching(graph, perm_type="column")).long().to(ref.device)
 
 
 def events_within_collars(references: Events, estimates: Events, metric: CollarMetric) -> torch.Tensor:
     """Returns whether each estimate lies within the collars of any reference, bool ``[event]``."""
-    found = torch.zeros(len(estimates), dtype=torch.bool)
+    found = torch.zeros(len(estimates), dtype=torch.bool, device=estimates.clip.device)
     found[_pairs(references, estimates, metric)[1]] = True
     return found
 
