@@ -40,7 +40,7 @@ class Levels(NamedTuple):
 
     @classmethod
     def of(cls, x: torch.Tensor) -> Levels:
-        """Finds the levels of tracks, uint8 ``[frame, track]``."""
+        """Finds the levels of tracks, uint8 ``[frame, track]``; there must be one."""
         highest = x.amax(0)
         count = (highest > 0).long()
         # Where no level is above 1 nothing need be searched.
@@ -62,9 +62,7 @@ class Levels(NamedTuple):
         return cls(count, below, found.maximum(below) - below)
 
 
-def filter_by_votes(
-    x: torch.Tensor, n_frames: torch.Tensor, kernels: Sequence[int], edge: EdgeMode, levels: Levels
-) -> torch.Tensor:
+def filter_by_votes(x: torch.Tensor, n_frames: torch.Tensor, kernels: Sequence[int], edge: EdgeMode) -> torch.Tensor:
     """Filters every track with every kernel, see `rl_postproc.stages.median.median_filter`.
 
     Args:
@@ -72,9 +70,9 @@ def filter_by_votes(
         n_frames: int64 ``[track]``.
         kernels: odd numbers of frames, at most `LONGEST`, one of them above 1.
         edge: what lies outside a track.
-        levels: of the tracks.
     """
     width, n_tracks = x.shape
+    levels = Levels.of(x)
     longer = sorted({kernel for kernel in kernels if kernel > 1})
     order = levels.count.argsort(descending=True)
     ordered, n_frames = take_columns(x, order), n_frames[order]

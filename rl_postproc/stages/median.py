@@ -17,6 +17,8 @@ from rl_postproc.stages.track_groups import by_value
 
 ORDERING = 6
 """How many levels' votes take as long as finding the levels and ordering the tracks by their number."""
+SAMPLED = 16
+"""Of so many tracks one is looked at to estimate how many levels there are."""
 
 
 class MedianFilter(Stage):
@@ -81,7 +83,6 @@ def median_filter(
         raise ValueError(f"Kernels must be odd numbers of frames, got {list(kernels)}.")
     if x.dtype == torch.uint8 and x.numel() and 1 < max(kernels) <= LONGEST:
         most_levels = comparisons(kernels) / votes_a_level(kernels) - ORDERING
-        levels = Levels.of(x) if most_levels > 0 else None
-        if levels is not None and float(levels.count.double().mean()) < most_levels:
-            return filter_by_votes(x, n_frames, kernels, edge, levels)
+        if most_levels > 0 and float(Levels.of(x[:, ::SAMPLED]).count.double().mean()) < most_levels:
+            return filter_by_votes(x, n_frames, kernels, edge)
     return filter_by_sorting(x, n_frames, kernels, edge)

@@ -35,7 +35,7 @@ def divide(x: torch.Tensor, by: int) -> torch.Tensor:
 
 
 def take_columns(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Returns the elements of the last dimension at indices int64 ``[element]``, of a contiguous tensor."""
+    """Returns the elements of the last dimension at indices int64 ``[element]``."""
     if not has_numpy(x):
         return x[..., index]
     return torch.from_numpy(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rl_postproc.data.frames import Frames
 from rl_postproc.stages import median
-from rl_postproc.stages.majority_votes import LONGEST, Levels, filter_by_votes, sums_of_windows
+from rl_postproc.stages.majority_votes import LONGEST, filter_by_votes, sums_of_windows
 from rl_postproc.stages.median import MedianFilter, median_filter
 from rl_postproc.stages.sorting_networks import (
     EDGE_MODES,
@@ -176,7 +176,7 @@ def test_majority_votes_equal_their_namesakes(
     x = torch.from_numpy(rng.integers(0, top + 1, (width, n_tracks)) * rng.integers(0, 2, n_tracks)).to(torch.uint8)
     x = x.masked_fill(torch.arange(width)[:, None] >= n_frames, 0)
     before = x.clone()
-    found = filter_by_votes(x, n_frames, kernels, edge, Levels.of(x))
+    found = filter_by_votes(x, n_frames, kernels, edge)
     assert torch.equal(x, before)
     assert torch.equal(found, filter_by_sorting(x, n_frames, kernels, edge))
     for kernel, one in zip(kernels, found, strict=True):
@@ -189,7 +189,7 @@ def test_majority_votes_fill_a_byte_and_no_more(edge: EdgeMode, width: int) -> N
     x = torch.full((width, 3), 255, dtype=torch.uint8)
     x[:, 1] = torch.arange(width) % 256
     n_frames, kernels = torch.full((3,), width), [1, LONGEST - 2, LONGEST]
-    found = filter_by_votes(x, n_frames, kernels, edge, Levels.of(x))
+    found = filter_by_votes(x, n_frames, kernels, edge)
     assert torch.equal(found, filter_by_sorting(x, n_frames, kernels, edge))
 
 
