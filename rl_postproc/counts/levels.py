@@ -8,6 +8,10 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import Intervals
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import Stage
+from rl_postproc.utils.tensors import has_numpy
+
+BINS = 1 << 12
+"""Bins of scores among which thresholds are looked up."""
 
 
 def audible_tracks(scores: ScoreSet, stack: Stack, clips: slice) -> torch.Tensor:
@@ -55,6 +59,15 @@ def thresholds_of(stage: Stage, device: torch.device) -> torch.Tensor:
 
 def levels_of(scores: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
     """Returns the number of thresholds strictly below each score, in the narrowest integer that holds it."""
+    if has_numpy(scores) and scores.numel() > BINS and len(thresholds) < 256:
+        # Of bins so narrow that each has one threshold at most, one comparison is left of the bisection.
+        below = torch.bucketize(torch.arange(BINS + 2, device=scores.device) / BINS, thresholds)
+        least, most = scores.aminmax()
+        if int(below.diff().max()) <= 1 and bool(least >= 0) and bool(most <= 1) and scores.dtype == torch.float32:
+            own = torch.nn.functional.pad(thresholds, (0, 1), value=torch.inf)[below[:-1]]
+            place = (scores.flatten() * BINS).int()  # exact: a power of two
+            above = (scores.flatten() > own.index_select(0, place)).view(torch.uint8)
+            return above.add_(below[:-1].to(torch.uint8).index_select(0, place)).view(scores.shape)
     dtype = torch.uint8 if len(thresholds) < 256 else torch.int16
     return torch.bucketize(scores, thresholds, out_int32=True).to(dtype)
 
