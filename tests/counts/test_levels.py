@@ -32,9 +32,9 @@ def test_levels_of_even_grids_and_of_scores_beyond_them(count: int, least: float
     thresholds = torch.linspace(0, 1, count)
     scores = least + (1 - 2 * least) * torch.rand(70, 80, generator=torch.Generator().manual_seed(0))
     scores[0, : min(count, 80)] = thresholds[:80]
-    found = levels_of(scores.T, thresholds)
+    found = levels_of(scores, thresholds)
     assert found.dtype == (torch.uint8 if count < 256 else torch.int16)
-    assert torch.equal(found.int(), torch.bucketize(scores, thresholds).T.int())
+    assert torch.equal(found.int(), torch.bucketize(scores, thresholds).int())
 
 
 def test_a_grid_of_fifty_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
