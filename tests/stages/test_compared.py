@@ -15,7 +15,8 @@ from rl_postproc.stages import Stage
 from rl_postproc.stages.chain import run_stages
 from rl_postproc.stages.compared import Ranks
 from rl_postproc.stages.majority import majority_filter
-from rl_postproc.stages.sorting_networks import EDGE_MODES, EdgeMode, median_filter
+from rl_postproc.stages.median import median_filter
+from rl_postproc.stages.sorting_networks import EDGE_MODES, EdgeMode
 
 KERNELS = (1, 3, 5, 21, 253, 255, 257, 601)
 DECISIONS: list[dict[str, Any]] = [
