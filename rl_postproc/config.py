@@ -67,11 +67,12 @@ class DataConfig(BaseModel):
             raise ValueError("give either 'scores' (a folder) or 'simulated' (settings)")
         return self
 
-    def load(self, base: Path | None = None) -> ScoreSet:
+    def load(self, base: Path | None = None, in_parts: bool = False) -> ScoreSet:
         """Reads or simulates the score set.
 
         Args:
             base: folder of the config file, from which relative paths start; the working folder when None.
+            in_parts: whether sparse shards may be left on disk, to be read in parts.
 
         Raises:
             UserError: the files are missing or cannot be used.
@@ -86,7 +87,7 @@ class DataConfig(BaseModel):
         self.files(base)  # complains of a folder that does not exist
         root, given = self._root(base), self.model_dump(exclude={"simulated", "scores", "root"})
         path, found, taken = catalogue.complete(self.scores, given, root, [root] if self.root else [])
-        scores = read_scores(path, **found)
+        scores = read_scores(path, **found, in_parts=in_parts)
         return scores.with_origin(notes=(taken, *scores.origin.notes)) if taken else scores
 
     def files(self, base: Path | None = None) -> dict[str, Path]:
@@ -171,15 +172,15 @@ class TaskConfig(BaseModel):
         """Folder of the config file, from which relative paths start; None for the working folder."""
         return self._base
 
-    def load_data(self) -> ScoreSet:
-        """Reads or simulates the score set.
+    def load_data(self, in_parts: bool = False) -> ScoreSet:
+        """Reads or simulates the score set; sparse shards may be left on disk, to be read in parts.
 
         Raises:
             UserError: the config names no data, or data that cannot be used.
         """
         if self.data is None:
             raise UserError(NO_DATA)
-        return self.data.load(self._base)
+        return self.data.load(self._base, in_parts)
 
     def build_stack(self) -> Stack:
         """Returns the stack."""

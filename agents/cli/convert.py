@@ -35,6 +35,12 @@ def convert(
             "--to-option", help="Option of the format to write: KEY=VALUE. May be repeated.", metavar="KEY=VALUE"
         ),
     ] = None,
+    floor: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Write sparse shards: tracks (classes of a clip) that never exceed it are left out."
+        ),
+    ] = None,
     references: References = None,
     durations: Durations = None,
     format: ScoreFormat = "auto",
@@ -48,6 +54,8 @@ def convert(
 
     `rl-postproc convert operating_points scores --to sed_scores --durations durations.tsv`
 
+    `rl-postproc convert scores shards --floor 0.05 --references references.tsv`
+
     `rl-postproc convert references.tsv labels --to audacity`
 
     What is read is told by its contents, or given with --format; scores are read with the same options as everywhere.
@@ -58,6 +66,9 @@ def convert(
     if not source.exists():
         raise UserError(f"There is no '{source}'; give a file or folder of scores or events.")
     scores, events = Format.types(), EventFormat.types()
+    if floor is not None and to not in (None, "shards"):
+        raise UserError(f"--floor makes sparse shards, not '{to}'; leave out one of the two.")
+    to = "shards" if floor is not None else to
     if to is not None and to not in scores and to not in events:
         raise UserError(f"There is no format '{to}'{suggest(to, [*scores, *events])}.")
     holds_scores = format in scores or (format == "auto" and _holds_scores(source, to))
@@ -74,7 +85,8 @@ def convert(
             with unwarned():
                 score_set = options.read()
             show("writing", 0.5, {})
-            write_scores(score_set, path, format=name, **assignments(to_option or [], "--to-option"))
+            writing = assignments(to_option or [], "--to-option") | ({} if floor is None else {"floor": floor})
+            write_scores(score_set, path, format=name, **writing)
         from rl_postproc.data.report import data_report
 
         tell_data(data_report(score_set))

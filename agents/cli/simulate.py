@@ -14,13 +14,22 @@ from .options import Settings
 from .output import console, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from rl_postproc.data.sparse_clips import SparseClips
+    from rl_postproc.simulation.config import SimulationConfig
 
 TABLES = ("references.tsv", "durations.tsv")
 
 
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder for scores/, references.tsv and durations.tsv.")],
+    floor: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Write sparse shards, without tracks that never exceed it, a few clips at a time."
+        ),
+    ] = None,
     setting: Settings = None,
 ) -> None:
     """Write the simulated data set as files, in the formats that the other commands read.
@@ -31,6 +40,9 @@ def simulate(
     commands:
     `rl-postproc train --out runs/mine --agent grid_search --scores data/scores --references data/references.tsv
     --durations data/durations.tsv`
+
+    Sets of many classes, few of which are active in a clip, are written as sparse shards without ever being held:
+    `rl-postproc simulate --out shards --floor 0.05 --set active=0.02 --set n_classes=456 --set n_clips=100000`
     """
     from rl_postproc.formats import write_events, write_scores
     from rl_postproc.simulation.config import SimulationConfig
@@ -42,6 +54,9 @@ def simulate(
     from ..run_folder import remove, run_folder
 
     config = build(SimulationConfig, override({}, setting or [], SimulationConfig), "--set")
+    if floor is not None:
+        _simulate_sparse(config, out, floor)
+        return
     with run_folder(out), progress() as show:
         show("simulating", 0.0, {})
         score_set = make(config)
@@ -56,6 +71,40 @@ def simulate(
         lines = "".join(f"{name}\t{length}\n" for name, length in rows)
         write_text(out / "durations.tsv", "filename\tduration\n" + lines)
     console.say(f"Wrote {score_set.n_clips} clips to {out}.")
+
+
+def _simulate_sparse(config: SimulationConfig, out: Path, floor: float) -> None:
+    """Writes sparse shards block by block.
+
+    Raises:
+        UserError: the folder holds other files, or all classes are active.
+    """
+    from rl_postproc.formats.scores.sparse_writer import tell_written, write_sparse_shards
+    from rl_postproc.simulation.sparse import simulate_sparse
+
+    from ..run_folder import run_folder
+
+    if config.active == 1:
+        raise UserError(
+            "--floor writes few of the tracks; say in which share of the clips a class is active: --set active=0.02."
+        )
+    if out.is_dir() and any(out.iterdir()) and not (out / "tracks_00000.npy").exists():
+        raise UserError(f"'{out}' holds other files; give another --out.")
+    with run_folder(out), progress() as show:
+        if_interrupted(
+            f"'{out}' holds some of the shards, and nothing that lists them. The same command writes them all:"
+        )
+
+        def told() -> Iterator[SparseClips]:
+            done = 0
+            for part in simulate_sparse(config):
+                show("simulating", done / config.n_clips, {})
+                yield part
+                done += part.n_clips
+
+        written = write_sparse_shards(told(), out, floor=floor)
+    tell_written(*written, floor)
+    console.say(f"Wrote {config.n_clips} clips to {out}.")
 
 
 def _refuse_others(out: Path, clip_ids: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -202,6 +202,12 @@ class Events:
             self.offset[keep],
             self.confidence[keep],
         )
+
+    def of_clips(self, clips: slice) -> Events:
+        """Returns the events of consecutive clips, without copying them."""
+        a, b = torch.searchsorted(self.clip, torch.tensor([clips.start, clips.stop])).tolist()
+        columns = {name: getattr(self, name)[a:b] for name in ("label", "onset", "offset", "confidence")}
+        return replace(self, clip_ids=self.clip_ids[clips], clip=self.clip[a:b] - clips.start, **columns)
 
     def of_classes(self, classes: Sequence[str]) -> Events:
         """Returns the events of some classes, renumbered in the order given."""

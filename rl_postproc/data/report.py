@@ -16,6 +16,7 @@ from rl_postproc.data.probabilities import scores_clipped
 from rl_postproc.data.reference_checks import late_clips, reference_problems
 from rl_postproc.data.score_checks import class_problems, flat_classes, frames_cut
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.streamed import StreamedScores
 
 
 @dataclass(frozen=True)
@@ -128,4 +129,5 @@ def data_problems(scores: ScoreSet) -> list[str]:
     """Returns what looks wrong in scores and references, one sentence each; empty if nothing does."""
     if scores.references is not None and not len(scores.references):
         return ["There is no reference event at all, so that nothing can be found; check the references."]
-    return reference_problems(scores) + class_problems(scores)
+    # Of scores that are read in parts those of quiet tracks are left out, so that a silent class tells nothing.
+    return reference_problems(scores) + ([] if isinstance(scores, StreamedScores) else class_problems(scores))

@@ -94,6 +94,15 @@ class Format(Registered, ABC):
             UserError: a file cannot be used, or what is given does not fit it.
         """
 
+    def in_parts(self, path: Path, given: Given) -> ScoreSet | None:
+        """Returns the same scores as a set that is read in parts (`StreamedScores`), None where they are held as a whole.
+
+        Args:
+            path: file or folder of the scores.
+            given: what the caller tells beside it.
+        """
+        return None
+
     def stream(self, path: Path, given: Given) -> ScoreSource | None:
         """Returns the same scores as a source of clips that are read in pieces, None where they are read as a whole alone.
 

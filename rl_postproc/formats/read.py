@@ -30,6 +30,7 @@ def read_scores(
     classes: Sequence[str] | str | Path | None = None,
     hop: float | None = None,
     subset: bool = False,
+    in_parts: bool = False,
     **options: Any,
 ) -> ScoreSet:
     """Reads one detector's scores on a set of clips.
@@ -45,6 +46,8 @@ def read_scores(
         classes: class names, or the path of a text file with one name a line, where the format needs or allows them.
         hop: frame length in seconds, where the format does not tell it.
         subset: whether references and durations may list clips without scores, which are dropped.
+        in_parts: whether the scores may be left on disk where the format can be read in parts (sparse shards); then the set
+            is a `rl_postproc.data.streamed.StreamedScores`.
         **options: the format's own options, such as ``array`` of ``tags``.
 
     Warns:
@@ -77,7 +80,8 @@ def read_scores(
         raise UserError(f"There is no '{path}'{catalogue.did_you_mean(path)}; give the folder of the scores.")
     reader = choose_format(format, options, path)
     with heard_warnings() as notes:
-        score_set = reader.read(path, Given(**found))
+        told = Given(**found)
+        score_set = (reader.in_parts(path, told) if in_parts else None) or reader.read(path, told)
         for sentence in reference_problems(score_set):
             warn(sentence)
     durations, hop = found["durations"], found["hop"]

@@ -50,6 +50,14 @@ class SimulationConfig(BaseModel, extra="forbid", frozen=True):
     empty: float = Field(default=0.03, ge=0.0, le=1.0, description="Share of clips without any event.")
     short: float = Field(default=0.08, ge=0.0, le=1.0, description="Share of clips shorter than clip_seconds.")
 
+    active: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Share of clips in which a class sounds or is heard by mistake; below 1 classes do so independently of "
+        "each other, all clips are as long, and the other tracks are silent, as sparse shards leave them out.",
+    )
+
     @field_validator("classes")
     @classmethod
     def _names(cls, value: list[str] | None) -> list[str] | None:
@@ -59,7 +67,7 @@ class SimulationConfig(BaseModel, extra="forbid", frozen=True):
 
     @model_validator(mode="after")
     def _fits_memory(self) -> SimulationConfig:
-        size = self.n_clips * len(self.class_names()) * int(self.clip_seconds / self.hop)
+        size = self.active * self.n_clips * len(self.class_names()) * int(self.clip_seconds / self.hop)
         if size > _LARGEST:
             raise ValueError(
                 f"the simulation would hold {size:.1e} scores (clips x classes x frames), more than {_LARGEST:.0e}; "

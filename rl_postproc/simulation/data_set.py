@@ -8,9 +8,11 @@ import torch
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.simulation.config import SimulationConfig
-from rl_postproc.simulation.detector import Grid, detect
-from rl_postproc.simulation.profiles import PROFILES, draw_profile
+from rl_postproc.simulation.detector import detect
+from rl_postproc.simulation.parts import frames_of, profiles_of
 from rl_postproc.simulation.scene import Scene, draw_scene
+from rl_postproc.simulation.sparse import simulate_sparse_whole
+from rl_postproc.utils.errors import UserError
 
 _BLOCK = 64
 """Clips simulated together. Each block has its own random stream, so more clips leave the first ones as they are."""
@@ -24,7 +26,7 @@ def simulate(config: SimulationConfig) -> ScoreSet:
         >>> simulate(SimulationConfig(n_clips=3, classes=["Dog", "Speech"])).scores.shape
         torch.Size([3, 2, 157])
     """
-    return simulate_with_truth(config)[0]
+    return _simulate(config)[0] if config.active == 1 else simulate_sparse_whole(config)
 
 
 def simulate_with_truth(config: SimulationConfig) -> tuple[ScoreSet, ScoreSet]:
@@ -32,18 +34,20 @@ def simulate_with_truth(config: SimulationConfig) -> tuple[ScoreSet, ScoreSet]:
 
     The second set has the same events, noise and false alarms; the shift and gain of every clip and class are undone.
     Constants tuned on it are what an oracle reaches that knows the simulator's hidden parameters.
+
+    Raises:
+        UserError: only a share of the tracks is active, of which there is no second set.
     """
+    if config.active < 1:
+        raise UserError("Sparse clips are simulated with drift alone; leave out 'active'.")
+    return _simulate(config)
+
+
+def _simulate(config: SimulationConfig) -> tuple[ScoreSet, ScoreSet]:
+    """Simulates clips with and without the drift between them."""
     classes = config.class_names()
-    streams = [
-        np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(0, i))) for i in range(len(classes))
-    ]
-    profiles = [
-        PROFILES[name] if name in PROFILES else draw_profile(rng, name, classes)
-        for name, rng in zip(classes, streams, strict=True)
-    ]
-    width = int(np.ceil(config.clip_seconds / config.hop - 1e-9))
-    edges = np.arange(width + 1) * config.hop
-    grid = Grid(0.5 * (edges[1:] + edges[:-1]), config.hop, config.clip_seconds)
+    profiles = profiles_of(config)
+    edges, grid = frames_of(config)
     scenes: list[Scene] = []
     scores: tuple[list[np.ndarray], list[np.ndarray]] = [], []
     for block in range(-(-config.n_clips // _BLOCK)):

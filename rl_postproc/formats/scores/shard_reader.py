@@ -6,38 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, ValidationError
 
 from rl_postproc.data.clip_source import ClipSource, HopSurvey, Piece, ScoreSource
-from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
-from rl_postproc.formats.clips import ClipTable, align, load_references
-from rl_postproc.formats.durations import read_durations
-from rl_postproc.formats.references import collect_references
-from rl_postproc.utils.checked import first_problem
+from rl_postproc.formats.clips import load_references
+from rl_postproc.formats.scores.shard_files import Meta, events_of, map_array, read_lengths, read_meta
+from rl_postproc.formats.scores.sparse_reader import SparseShards
 from rl_postproc.utils.errors import UserError
-from rl_postproc.utils.files import read_json
 from rl_postproc.utils.memory import require_memory
 
 
-class _Shard(BaseModel, extra="forbid", frozen=True):
-    clips: int = Field(ge=1)
-    n_frames: list[int] | None = None
-
-
-class _Meta(BaseModel, extra="forbid", frozen=True):
-    format: Literal["rl_postproc shards"]
-    version: Literal[1]
-    classes: list[str] = Field(min_length=1)
-    edges: list[float] | None
-    shards: list[_Shard] = Field(min_length=1)
-
-
-def read_shards(path: str | Path, *, references: str | Path | None = None, subset: bool = False) -> Shards:
+def read_shards(
+    path: str | Path, *, references: str | Path | None = None, subset: bool = False
+) -> Shards | SparseShards:
     """Opens a folder of shards; iterating over the result reads one after another.
 
     Args:
@@ -48,38 +32,22 @@ def read_shards(path: str | Path, *, references: str | Path | None = None, subse
     Raises:
         UserError: a table is missing or cannot be used, or clips differ.
     """
-    return Shards(Path(path), references, subset)
+    folder = Path(path)
+    meta = read_meta(folder)
+    return (Shards if meta.floor is None else SparseShards)(folder, meta, references, subset)
 
 
 class Shards:
     """The shards of a folder as score sets; may be iterated over again and again."""
 
-    def __init__(self, folder: Path, references: str | Path | None, subset: bool):
-        self.folder = folder
-        if not (folder / "meta.json").is_file():
-            raise UserError(
-                f"The folder '{folder}' holds no meta.json, which lists its shards; write the shards again."
-            )
-        content = read_json(folder / "meta.json")
-        try:
-            self._meta = _Meta.model_validate(content)
-        except ValidationError as error:
-            raise UserError(f"'{folder / 'meta.json'}': {first_problem(error, _Meta)}") from error
-        self.classes = tuple(self._meta.classes)
-        self._durations = read_durations(folder / "durations.tsv")
+    def __init__(self, folder: Path, meta: Meta, references: str | Path | None, subset: bool):
+        self.folder, self._meta = folder, meta
+        self.classes = tuple(meta.classes)
+        self._durations = read_lengths(folder, meta)
         self.clip_ids = tuple(self._durations)
-        if len(self.clip_ids) != sum(shard.clips for shard in self._meta.shards):
-            raise UserError(f"'{folder / 'durations.tsv'}' lists {len(self.clip_ids)} clips, but the shards hold "
-                            f"{sum(shard.clips for shard in self._meta.shards)}; write the shards again.")  # fmt: skip
         own = folder / "references.tsv"
         table = load_references(references or (own if own.is_file() else None))
-        self._references = None if table is None else self._events(table, subset)
-
-    def _events(self, table: ClipTable, subset: bool) -> Events:
-        listed = align(self.clip_ids, f"the scores '{self.folder}'", table, subset)
-        own_name = dict(zip(listed, self.clip_ids, strict=True))
-        rows = [row._replace(filename=own_name[row.filename]) for row in table.rows if row.filename in own_name]
-        return collect_references(rows, self.clip_ids, self.classes, table.path)
+        self._references = None if table is None else events_of(table, folder, self.clip_ids, self.classes, subset)
 
     @property
     def n_clips(self) -> int:
@@ -129,9 +97,9 @@ class Shards:
 
     def _mapped(self, i: int, n_clips: int, n_frames: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
         """Maps the scores of a shard into memory, and returns its edges, ``[1, frame + 1]`` or ``[clip, frame + 1]``."""
-        scores = _map(self.folder / f"scores_{i:05d}.npy", 3)
+        scores = map_array(self.folder / f"scores_{i:05d}.npy", 3)
         edges = self._meta.edges
-        edge_table = np.array([edges]) if edges is not None else _map(self.folder / f"edges_{i:05d}.npy", 2)
+        edge_table = np.array([edges]) if edges is not None else map_array(self.folder / f"edges_{i:05d}.npy", 2)
         expected = n_clips, len(self.classes), edge_table.shape[1] - 1
         wrong_frames = n_frames is not None and (len(n_frames) != expected[0] or not 1 <= min(n_frames) <= expected[2])
         if scores.shape != expected or wrong_frames:
@@ -149,7 +117,7 @@ class Shards:
             self.classes,
             None if n_frames is None else torch.tensor(n_frames),
             torch.tensor([self._durations[name] for name in ids], dtype=torch.float64),
-            None if self._references is None else _of_clips(self._references, clips),
+            None if self._references is None else self._references.of_clips(clips),
         )
 
 
@@ -175,21 +143,3 @@ class ShardClip(ClipSource):
         for start in range(0, self.n_frames, n_frames):
             stop = min(start + n_frames, self.n_frames)
             yield np.asarray(row[start : stop + 1]), np.asarray(scores[self.place, :, start:stop]).T
-
-
-def _of_clips(events: Events, clips: slice) -> Events:
-    """Returns the events of consecutive clips, without copying them."""
-    a, b = torch.searchsorted(events.clip, torch.tensor([clips.start, clips.stop])).tolist()
-    columns = {name: getattr(events, name)[a:b] for name in ("label", "onset", "offset", "confidence")}
-    return replace(events, clip_ids=events.clip_ids[clips], clip=events.clip[a:b] - clips.start, **columns)
-
-
-def _map(file: Path, n_dimensions: int) -> np.ndarray:
-    """Maps an array of floating-point numbers into memory; what is written to it never reaches the file."""
-    try:
-        array = np.load(file, mmap_mode="c", allow_pickle=False)
-    except Exception as error:  # a damaged header can raise almost anything
-        raise UserError(f"'{file}' is missing or not a whole .npy file ({error}); write the shards again.") from error
-    if array.ndim != n_dimensions or not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"'{file}' holds {array.dtype} values of shape {list(array.shape)}; write the shards again.")
-    return array

@@ -11,11 +11,10 @@ import torch
 
 from rl_postproc.data.event_columns import COLUMNS
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.formats.scores.shard_files import NAME
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.files import whole_file, write_json
 
-NAME = "rl_postproc shards"
-"""What ``meta.json`` calls its format."""
 SHARD_BYTES = 1 << 28
 """Size of the scores of one shard, unless the parts that are written are smaller."""
 
@@ -43,9 +42,9 @@ def write_shards(parts: ScoreSet | Iterable[ScoreSet], folder: str | Path, *, sh
         step = max(1, shard_bytes // (whole.n_classes * whole.width * 4))
         for start in range(0, whole.n_clips, step):
             part = whole.select(range(start, min(start + step, whole.n_clips))).to("cpu")
-            _save(folder / f"scores_{len(shards):05d}.npy", part.scores)
+            save_array(folder / f"scores_{len(shards):05d}.npy", part.scores)
             if len(part.edges) > 1 or len(first.edges) > 1:
-                _save(folder / f"edges_{len(shards):05d}.npy", part.edges)
+                save_array(folder / f"edges_{len(shards):05d}.npy", part.edges)
             n_frames = part.n_frames.tolist() if bool((part.n_frames < part.width).any()) else None
             shards.append({"clips": part.n_clips, "n_frames": n_frames})
             for name, seconds in zip(part.clip_ids, part.durations.tolist(), strict=True):
@@ -55,11 +54,11 @@ def write_shards(parts: ScoreSet | Iterable[ScoreSet], folder: str | Path, *, sh
             rows += part.references.to_rows() if part.references is not None else []
     if first is None:
         raise UserError("There is no score set to write; give at least one.")
-    _write_table(folder / "durations.tsv", ("filename", "duration"), durations.items())
+    write_table(folder / "durations.tsv", ("filename", "duration"), durations.items())
     if first.references is not None:
         with_events = {row[0] for row in rows}
         silent = [(name, "", "", "") for name in durations if name not in with_events]
-        _write_table(folder / "references.tsv", COLUMNS, [*rows, *silent])
+        write_table(folder / "references.tsv", COLUMNS, [*rows, *silent])
     edges = first.edges[0].tolist() if len(first.edges) == 1 else None
     meta = {"format": NAME, "version": 1, "classes": list(first.classes), "edges": edges, "shards": shards}
     write_json(folder / "meta.json", meta)
@@ -77,12 +76,13 @@ def _check_fits(first: ScoreSet, part: ScoreSet) -> None:
         raise UserError(f"{place} differ from those before them in having references; give them to all or none.")
 
 
-def _save(file: Path, values: torch.Tensor) -> None:
+def save_array(file: Path, values: torch.Tensor) -> None:
+    """Writes a tensor as an array."""
     with whole_file(file) as temporary:
         np.save(temporary, values.cpu().numpy(), allow_pickle=False)
 
 
-def _write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
+def write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Writes a table in which numbers have as many digits as reading the same values again takes."""
     with whole_file(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, delimiter="\t", lineterminator="\n")

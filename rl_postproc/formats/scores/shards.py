@@ -5,6 +5,10 @@ A folder holds ``scores_00000.npy``, ``scores_00001.npy``, … (floating point `
 ``meta.json``, which is written last: classes, frame edges in seconds (or null, with ``edges_00000.npy``, … where clips
 have their own), and for each shard its number of clips and, where clips have fewer frames than others, their numbers of
 frames.
+
+With a floor the shards are sparse: tracks that never exceed it are left out. Then ``scores_00000.npy``, … are
+``[track, frame]``, beside them lie ``tracks_00000.npy``, … (``clip * classes + class`` of each track, within the shard) and
+``events_00000.npy``, … (the references in rows of clip, class, onset, offset), and ``meta.json`` tells the floor.
 """
 
 from __future__ import annotations
@@ -12,14 +16,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from rl_postproc.data.clip_source import ScoreSource
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.formats.base import Format, Given
 from rl_postproc.formats.scores.shard_reader import Shards, read_shards
 from rl_postproc.formats.scores.shard_writer import write_shards
+from rl_postproc.formats.scores.sparse_reader import SparseShards
+from rl_postproc.formats.scores.sparse_writer import tell_written, write_sparse_shards
 from rl_postproc.utils.errors import UserError
 
-__all__ = ["ShardFolder", "Shards", "read_shards", "write_shards"]
+__all__ = ["ShardFolder", "Shards", "SparseShards", "read_shards", "write_shards", "write_sparse_shards"]
 
 
 class ShardFolder(Format):
@@ -27,6 +35,9 @@ class ShardFolder(Format):
 
     format: Literal["shards"] = "shards"
     looks_like: ClassVar[str] = "a folder of shards written by rl_postproc: meta.json, scores_00000.npy and so on"
+    floor: float | None = Field(
+        None, ge=0, lt=1, description="what is written leaves out tracks whose highest score does not exceed it"
+    )
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -44,13 +55,19 @@ class ShardFolder(Format):
         Raises:
             UserError: a file is missing or cannot be used.
         """
-        return self._shards(path, given).join()
+        return self.open(path, given).join()
+
+    def in_parts(self, path: Path, given: Given) -> ScoreSet | None:
+        """See `Format.in_parts`: sparse shards are."""
+        shards = self.open(path, given)
+        return shards.streamed() if isinstance(shards, SparseShards) else None
 
     def stream(self, path: Path, given: Given) -> ScoreSource:
         """See `Format.stream`: arrays are mapped into memory."""
-        return self._shards(path, given).source()
+        return self.open(path, given).source()
 
-    def _shards(self, path: Path, given: Given) -> Shards:
+    def open(self, path: Path, given: Given) -> Shards | SparseShards:
+        """Opens the shards, to read them in parts; see `read` for what is given."""
         shards = read_shards(path, references=given.references, subset=given.subset)
         for name in ("durations", "classes", "hop"):
             if getattr(given, name) is not None:
@@ -58,5 +75,12 @@ class ShardFolder(Format):
         return shards
 
     def write(self, scores: ScoreSet, path: Path) -> None:
-        """Writes the set as shards, with its references and durations; see `write_shards`."""
-        write_shards(scores, path)
+        """Writes the set as shards, with its references and durations; see `write_shards` and `write_sparse_shards`.
+
+        Warns:
+            DataWarning: how many tracks the floor leaves out.
+        """
+        if self.floor is None:
+            write_shards(scores, path)
+        else:
+            tell_written(*write_sparse_shards(scores, path, floor=self.floor), self.floor)

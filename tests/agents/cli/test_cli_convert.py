@@ -8,6 +8,7 @@ import pytest
 import torch
 from program import SIMULATED, Run, assert_one_sentence
 
+from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.formats import EventFormat, Format, read_events, read_scores
 
 NO_SCORES = {"operating_points", "tags"}
@@ -88,3 +89,21 @@ def test_what_does_not_go_is_one_sentence_and_writes_nothing(
 ) -> None:
     assert_one_sentence(run("convert", *arguments), message)
     assert not Path("x").exists()
+
+
+def test_a_floor_makes_sparse_shards(run: Run, data: Path) -> None:
+    code, out, err = run(
+        "convert", data / "scores", "shards", "--floor", "0.4", "--references", data / "references.tsv"
+    )
+    assert code == 0, err
+    assert "Wrote the scores of 12 clips" in out
+    assert "never exceed 0.4 and are left out" in " ".join(err.split())
+    found = read_scores("shards", in_parts=True)
+    first = read_scores(data / "scores", references=data / "references.tsv")
+    assert isinstance(found, StreamedScores)
+    assert torch.equal(found.join().scores, torch.where(first.scores.amax(2, keepdim=True) > 0.4, first.scores, 0.0))
+    assert found.require_references().to_rows() == first.require_references().to_rows()
+    assert_one_sentence(
+        run("convert", data / "scores", "x", "--floor", "0.4", "--to", "npy"), "sparse shards, not 'npy'"
+    )
+    assert_one_sentence(run("convert", data / "references.tsv", "x", "--floor", "0.4"), "holds events")
