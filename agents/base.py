@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.metrics.base import Counts
 from rl_postproc.metrics.f1 import DETECTION
 from rl_postproc.pipeline.postprocessor import PostProcessor
@@ -80,6 +81,9 @@ class Agent(Registered, ABC):
     needs_labels: ClassVar[bool] = True
     """Whether it tunes on references; others can be asked for a post-processor on none of the clips, see `on_few`."""
 
+    streams: ClassVar[bool] = False
+    """Whether it needs sums over clips alone, so that the scores of many clips may be read in parts."""
+
     agent: str
 
     def check(self, task: TuningTask) -> None:
@@ -133,6 +137,10 @@ def check_agent(agent: Agent, task: TuningTask) -> None:
             something else that `Agent.check` finds.
     """
     task.objective.check(task.metric, task.scores.classes)
+    if isinstance(task.scores, StreamedScores) and not agent.streams:
+        raise UserError(f"The agent '{agent.name}' needs the scores of all {task.scores.n_clips} clips in memory, and sparse "
+                        "shards are read in parts; use 'grid_search' or 'sgl_thresh', or draw a sample for it with "
+                        "'few_clips'.")  # fmt: skip
     if agent.enumerates:
         task.stack.check_candidates()
     agent.check(task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,15 @@ from rl_postproc.candidates.events import DecodedEvents, decode_candidates
 from rl_postproc.candidates.features import FeatureGrid, event_features
 from rl_postproc.candidates.pool import PoolBounds, tell_left_out
 from rl_postproc.config import SIMULATED, TaskConfig, load_config
-from rl_postproc.counts.grid import sweep, sweep_totals
+from rl_postproc.counts.all_thresholds import sweep_all_thresholds
+from rl_postproc.counts.grid import sweep
 from rl_postproc.counts.table import CountTable
+from rl_postproc.counts.threshold_counts import ThresholdCounts
+from rl_postproc.counts.totals import added, group_totals, sweep_totals
+from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.report import data_problems
 from rl_postproc.data.scores import ScoreSet
+from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.metrics.base import Metric, total_counts
 from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
 from rl_postproc.pipeline.stack import Stack
@@ -134,13 +139,22 @@ class TuningTask:
         for sentence in data_problems(score_set):
             if sentence not in score_set.origin.notes:  # said when the set was made
                 warn(sentence)
-        return cls(score_set, stack, metric, objective=objective)
+        return cls._of_kind(score_set)(score_set, stack, metric, objective=objective)
 
     @classmethod
     def of_config(cls, config: TaskConfig, scores: ScoreSet) -> TuningTask:
-        """Builds the task of a config on scores that have been read."""
+        """Builds the task of a config on scores that have been read, or are read in parts."""
         scores.require_references()
-        return cls(scores, config.build_stack(), config.metric, objective=config.objective)
+        return cls._of_kind(scores)(scores, config.build_stack(), config.metric, objective=config.objective)
+
+    @classmethod
+    def _of_kind(cls, scores: ScoreSet) -> type[TuningTask]:
+        """Returns the class of a task of such scores."""
+        if not isinstance(scores, StreamedScores):
+            return cls
+        from rl_postproc.streamed_task import StreamedTask
+
+        return StreamedTask
 
     @property
     def table(self) -> CountTable:
@@ -178,6 +192,28 @@ class TuningTask:
         if isinstance(self._table, CountTable) or not self.has_large_table:
             return self.table
         return sweep_totals(self.scores, self.stack, self.metric)
+
+    def folds(self, n_folds: int, sums: bool = True) -> Iterator[tuple[TuningTask, TuningTask]]:
+        """Yields for each fold of the held-out protocol the task of the clips outside and that of the clips in it.
+
+        Args:
+            n_folds: number of folds.
+            sums: whether their sums over clips are wanted: where the table is large, one pass counts those of all folds.
+        """
+        fold, parts = fold_of_clips(self.scores.clip_ids, n_folds), []
+        if sums and not isinstance(self._table, CountTable) and self.has_large_table:
+            parts = group_totals(self.scores, self.stack, self.metric, fold, n_folds)
+            self.__dict__.setdefault("summed", added(parts))
+        for k in range(n_folds):
+            train, held = self.select((fold != k).nonzero()[:, 0]), self.select((fold == k).nonzero()[:, 0])
+            if parts:
+                train.__dict__["summed"] = added([part for i, part in enumerate(parts) if i != k])
+                held.__dict__["summed"] = parts[k]
+            yield train, held
+
+    def threshold_counts(self, n_levels: int = 512) -> ThresholdCounts:
+        """Returns counts at all thresholds; at so many levels where the scores are read in parts."""
+        return sweep_all_thresholds(self.scores, self.stack, self.metric)
 
     @cached_property
     def best_constants(self) -> torch.Tensor:

@@ -8,8 +8,9 @@ from cases import small_simulation
 from rl_postproc.agents import make_agent
 
 from rl_postproc import task as module
-from rl_postproc.counts.grid import sweep, sweep_totals
+from rl_postproc.counts.grid import sweep
 from rl_postproc.counts.table import CountTable
+from rl_postproc.counts.totals import sweep_totals
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased, Macro, Metric, Tagging
 from rl_postproc.pipeline.stack import Stack
@@ -24,7 +25,7 @@ ONE = [{"stage": "threshold", "threshold": [0.5]}]
 @pytest.mark.parametrize("metric", [EventBased(), Tagging()], ids=lambda metric: metric.metric)
 def test_sums_over_clips_are_counted_a_few_clips_at_a_time(stack: list, metric: Metric) -> None:
     scores, built = small_simulation(13, 3, short=0.4), Stack.from_config(stack)
-    whole, summed = sweep(scores, built, metric), sweep_totals(scores, built, metric, entries=100)
+    whole, summed = sweep(scores, built, metric), sweep_totals(scores, built, metric, chunk_bytes=500)
     assert summed.n_clips == 1
     for name, column in whole.totals().items():
         assert torch.equal(summed.totals()[name], column)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from rl_postproc.counts.grid import sweep_totals
+from rl_postproc.counts.totals import sweep_totals
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import floating
 from rl_postproc.pipeline.stack import Stack

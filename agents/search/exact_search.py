@@ -100,7 +100,7 @@ class ExactSearch(Agent):
         """Returns the best thresholds and filters."""
         width = {"maximum": 0.0, "smoothed": 1.0}.get(self.selection)
         if width is None:
-            width = best_width(task, self._counts)
+            width = best_width(task, self._counts, sums=False)
         values, choices = self._best(task, width)
         return constant_fit(task, values, choices // task.scores.n_classes * task.scores.n_clips)
 

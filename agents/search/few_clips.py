@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,8 @@ from ..parts import Parts, ResumableAgent, fit_within
 
 class FewClips(ResumableAgent):
     """Another agent that gets only some of the clips, drawn by the seed; of a seed, more clips hold the fewer ones."""
+
+    streams: ClassVar[bool] = True
 
     agent: Literal["few_clips"] = "few_clips"
     of: str | dict[str, Any] = Field(default="grid_search", description="the agent, by name or with settings")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -33,6 +33,8 @@ class GridSearch(Agent):
     tags are. With ``inner_folds`` the clips say how strongly: by the width, unless none, half of it or twice it holds out
     clearly better on five inner folds; and under a minimum, by how much it must be exceeded in each class.
     """
+
+    streams: ClassVar[bool] = True
 
     agent: Literal["grid_search"] = "grid_search"
     scope: Literal["class", "global"] = Field(default="class", description="one setting a class, or one for all")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 
-from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.metrics.base import Counts
 from rl_postproc.task import TuningTask
 
@@ -19,7 +18,9 @@ MARGIN = 0.004
 FOLDS = 5
 
 
-def best_width(task: TuningTask, counts_of: Callable[[TuningTask, TuningTask, float], Counts]) -> float:
+def best_width(
+    task: TuningTask, counts_of: Callable[[TuningTask, TuningTask, float], Counts], sums: bool = True
+) -> float:
     """Returns the one of `WIDTHS` whose constants reach the highest objective on inner folds, pooled.
 
     The usual width stays unless another is better by `MARGIN`.
@@ -27,14 +28,13 @@ def best_width(task: TuningTask, counts_of: Callable[[TuningTask, TuningTask, fl
     Args:
         task: the training clips; of fewer than two no fold can be left out, and the usual width is taken.
         counts_of: tunes on the first task with a width, and returns the counts ``[class]`` on the second.
+        sums: whether it takes their sums over clips.
     """
     n_folds = min(FOLDS, task.scores.n_clips)
     if n_folds < 2:
         return 1.0
-    fold = fold_of_clips(task.scores.clip_ids, n_folds)
     totals: list[dict[str, torch.Tensor]] = [{} for _ in WIDTHS]
-    for k in range(n_folds):
-        train, held = (task.select((fold != k).nonzero()[:, 0]), task.select((fold == k).nonzero()[:, 0]))
+    for train, held in task.folds(n_folds, sums):
         for total, width in zip(totals, WIDTHS, strict=True):
             for name, column in counts_of(train, held, width).items():
                 total[name] = total.get(name, torch.zeros_like(column)) + column

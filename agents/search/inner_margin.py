@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import torch
 
-from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.metrics.base import floating, total_counts
 from rl_postproc.metrics.objectives import Constrained
 from rl_postproc.task import TuningTask
@@ -36,11 +35,9 @@ def best_margins(
     n_folds = min(FOLDS, task.scores.n_clips)
     if n_folds < 2:
         return task.summed.best_per_class(objective), None
-    fold = fold_of_clips(task.scores.clip_ids, n_folds)
     columns, n_classes = task.metric.columns, task.scores.n_classes
     held_out = torch.zeros(len(columns), len(options), n_classes, dtype=torch.int64)
-    for k in range(n_folds):
-        train, held = (task.select((fold != k).nonzero()[:, 0]), task.select((fold == k).nonzero()[:, 0]))
+    for train, held in task.folds(n_folds):
         for i, (own, width) in enumerate(options):
             counts = total_counts(held.summed.of_choice(train.summed.best_per_class(own, width)))
             held_out[:, i] += torch.stack([counts[name].cpu() for name in columns])

@@ -84,7 +84,8 @@ def choose_filters(
             now = float(objective.value(task.metric, reached))
             if now <= value:
                 break
-            values, value = torch.cat([settings[index], threshold[index, classes, None]], 1), now
+            chosen = counts.rounded(threshold[index, classes])
+            values, value = torch.cat([settings[index], chosen[:, None]], 1), now
             if apart is not None:
                 break
             price = max(0.0, float(objective.linearise(task.metric, reached, 1).lam.max()))

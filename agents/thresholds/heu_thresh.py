@@ -8,13 +8,12 @@ of one trial after the other.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from rl_postproc.counts.all_thresholds import sweep_all_thresholds
 from rl_postproc.counts.column_counts import ColumnCounts
 from rl_postproc.metrics.f1 import f1
 from rl_postproc.task import TuningTask
@@ -32,6 +31,8 @@ class HeuThresh(Agent):
     published ``decay``. On stacks with filters the search is made for every setting.
     """
 
+    streams: ClassVar[bool] = True
+
     agent: Literal["heu_thresh"] = "heu_thresh"
     average: Literal["macro", "micro"] = Field(default="micro", description="mean over classes, or of all counts")
     rounds: int = Field(default=80, ge=1, description="rounds of trials")
@@ -47,7 +48,7 @@ class HeuThresh(Agent):
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Searches the thresholds of every filter setting and keeps the best filters."""
-        counts = sweep_all_thresholds(task.scores, task.stack, task.metric)
+        counts = task.threshold_counts()
         found, n_settings = [], len(counts.settings)
         for i, own in enumerate(counts.by_filter()):
             found.append(self.search(own, np.random.default_rng([seed, i])))

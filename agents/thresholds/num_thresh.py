@@ -7,12 +7,11 @@ a look-up in the counts, and the differences of all classes and widths are taken
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
-from rl_postproc.counts.all_thresholds import sweep_all_thresholds
 from rl_postproc.counts.column_counts import ColumnCounts
 from rl_postproc.metrics.f1 import f1
 from rl_postproc.task import TuningTask
@@ -29,6 +28,8 @@ class NumThresh(Agent):
     setting.
     """
 
+    streams: ClassVar[bool] = True
+
     agent: Literal["num_thresh"] = "num_thresh"
     average: Literal["macro", "micro"] = Field(default="micro", description="mean over classes, or of all counts")
     iterations: int = Field(default=100, ge=1, description="steps of Adam")
@@ -43,7 +44,7 @@ class NumThresh(Agent):
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Climbs for every filter setting and keeps the best filters."""
-        counts = sweep_all_thresholds(task.scores, task.stack, task.metric)
+        counts = task.threshold_counts()
         found, n_trials, curve = [], 0, []
         for i, own in enumerate(counts.by_filter()):
             thresholds, trials, curve = self.climb(own)

@@ -6,12 +6,13 @@ learning" (ICASSP 2021, arXiv:2103.00833).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rl_postproc.counts.all_thresholds import sweep_all_thresholds
+from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.task import TuningTask
+from rl_postproc.utils.errors import UserError
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
 from .filters import check_thresholds, keep_best_filters
@@ -30,8 +31,11 @@ class SGLThresh(Agent):
 
     ``objective`` names the F1 whose gradient is followed: of the metric's own counts (``event``; always so where these
     depend on a clip's highest score alone, as tags do), of frames, or of 1 s segments. The filter of a class is chosen
-    by the metric. ``preset`` sets what the paper used on a data set (`PRESETS`).
+    by the metric. ``preset`` sets what the paper used on a data set (`PRESETS`). Of scores that are read in parts the counts
+    are those at ``bins`` thresholds, and the thresholds are among these.
     """
+
+    streams: ClassVar[bool] = True
 
     agent: Literal["sgl_thresh"] = "sgl_thresh"
     preset: Literal["dcase2017", "dcase2019", "audioset"] | None = Field(
@@ -56,10 +60,13 @@ class SGLThresh(Agent):
     def check(self, task: TuningTask) -> None:
         """Needs a threshold of each class at the end, and F1 counts at all thresholds."""
         check_thresholds(self, task)
+        if self.objective != "event" and isinstance(task.scores, StreamedScores):
+            raise UserError(f"The agent 'sgl_thresh' follows F1 of {self.objective}s on scores in memory alone, and these "
+                            "are read in parts; set objective: event.")  # fmt: skip
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Learns thresholds for every filter and keeps the best filter of each class."""
-        counts = sweep_all_thresholds(task.scores, task.stack, task.metric)
+        counts = task.threshold_counts(self.bins)
         followed, n_settings = counts.by_column, len(counts.settings)
         if self.objective != "event" and not counts.peaks_only:
             followed = frame_counts(task.scores, task.stack, 1.0 if self.objective == "segment" else None)

@@ -202,8 +202,10 @@ def _runs_at_levels(scores: ScoreSet, stack: Stack, clips: slice) -> tuple[Level
     assert stack.threshold is not None
     reach = reach_of_filters(stack.filters, scores.hop)
     if reach is None:
-        values, n_levels = filtered_levels(scores, stack, clips)
-        return level_runs(values), n_levels
+        tracks = audible_tracks(scores, stack, clips)
+        values, n_levels = filtered_levels(scores, stack, clips, tracks)
+        found = level_runs(values)
+        return found._replace(track=tracks[found.track]), n_levels
     x, thresholds = scores.scores[clips].flatten(0, 1), thresholds_of(stack.threshold, scores.device)
     audible = AudibleFrames.of(levels_of(x, thresholds), scores.frames_of(clips).n_frames, reach)
     found = level_runs(stack.filter_all(audible.levels.T.contiguous(), audible.frames(scores.hop)))

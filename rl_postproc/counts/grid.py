@@ -106,28 +106,6 @@ def sweep_stream(
     return CountTable({name: _join(columns.pop(0)) for name in metric.columns}, metric, stack.space)
 
 
-def sweep_totals(scores: ScoreSet, stack: Stack, metric: Metric, entries: int = 1 << 26) -> CountTable:
-    """Counts every candidate of the stack and keeps the sums over clips alone.
-
-    Args:
-        scores: the score set, with references.
-        stack: the stages with their candidates.
-        metric: what is counted.
-        entries: size of the tables of the clips that are counted together.
-
-    Returns:
-        A table as of one clip, in int64, whose totals are those of all clips.
-    """
-    step = max(1, entries // (scores.n_classes * stack.space.n_candidates))
-    total: dict[str, torch.Tensor] = {}
-    for first in range(0, scores.n_clips, step):
-        part = sweep(scores.select(range(first, min(first + step, scores.n_clips))), stack, metric)
-        for name, column in part.totals().items():
-            own = column.T[None] if part.counts[name].ndim == 3 else column
-            total[name] = total[name] + own if name in total else own
-    return CountTable(total, metric, stack.space)
-
-
 def _beside(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     """Returns one column of several stacks' candidates, one stack after another, or as it is if no candidate changes it."""
     return parts[0] if len(parts) == 1 or parts[0].ndim == 2 else torch.cat(list(parts), -1)
@@ -141,20 +119,11 @@ def _count_all(
     scores: ScoreSet, stack: Stack, metric: Metric, progress: Progress, chunk_bytes: int | None
 ) -> tuple[torch.Tensor, ...]:
     """Returns the metric's columns, ``[clip, class, candidate]``, or ``[clip, class]`` where candidates change nothing."""
-    prepared, references = metric.prepare(scores), scores.require_references()
+    counter = ChunkCounter(scores, stack, metric)
     n_tracks, shape = scores.n_clips * scores.n_classes, (scores.n_clips, scores.n_classes)
-    fixed = {} if prepared is None else prepared.fixed
-    names = [name for name in metric.columns if name not in fixed]
-    # What silence counts. Tracks without events in any candidate are left out by the chunks.
-    silence = metric.count(references, no_events(references)) if prepared is None else {}
-    fast = prepared if prepared is not None and stack.ends_with_threshold else None
-    counter = RowCounter(scores, stack, metric, prepared)
+    fixed, silence, names = counter.fixed, counter.silence, counter.names
     tables = [torch.zeros(n_tracks, stack.space.n_candidates, dtype=torch.uint8, device=scores.device) for _ in names]
-
-    def count(clips: slice) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        return counter.count(clips) if fast is None else _count_chunk(scores, stack, fast, clips)
-
-    for clips, (tracks, counts) in in_threads(count, chunks(scores, stack, chunk_bytes), scores.device):
+    for clips, (tracks, counts) in in_threads(counter.count, chunks(scores, stack, chunk_bytes), scores.device):
         for i, part in enumerate(counts):
             if torch.promote_types(tables[i].dtype, part.dtype) != tables[i].dtype:
                 tables[i] = tables[i].to(part.dtype)
@@ -166,6 +135,33 @@ def _count_all(
             table = narrowest(table.int() + silence[name].reshape(-1, 1).int())
         found[name] = table.reshape(*shape, -1)
     return tuple(found[name] for name in metric.columns)
+
+
+class ChunkCounter:
+    """Counts consecutive clips of a score set with a linear stack.
+
+    Attributes:
+        fixed: columns that no candidate changes, int64 ``[clip, class]``.
+        silence: what silence counts in columns that candidates change, int64 ``[clip, class]``; missing where that is 0.
+        names: the columns that `count` returns, less what silence counts.
+    """
+
+    def __init__(self, scores: ScoreSet, stack: Stack, metric: Metric):
+        """Prepares the metric for the clips."""
+        prepared, references = metric.prepare(scores), scores.require_references()
+        self.fixed = {} if prepared is None else prepared.fixed
+        self.names = [name for name in metric.columns if name not in self.fixed]
+        # Tracks without events in any candidate are left out by the chunks.
+        self.silence = metric.count(references, no_events(references)) if prepared is None else {}
+        self._scores, self._stack = scores, stack
+        self._fast = prepared if prepared is not None and stack.ends_with_threshold else None
+        self._rows = RowCounter(scores, stack, metric, prepared)
+
+    def count(self, clips: slice) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Returns tracks int64 ``[track]``, and each of `names`, ``[track, candidate]``."""
+        if self._fast is None:
+            return self._rows.count(clips)
+        return _count_chunk(self._scores, self._stack, self._fast, clips)
 
 
 def chunks(

@@ -40,6 +40,8 @@ class ThresholdCounts:
         metric: what is counted.
         space: the stack's parameters; the last one is the threshold, the others make the filter settings.
         peaks_only: whether every cell has exactly one step, at the highest score of its track.
+        levels: thresholds at which the counts hold, where these were counted alone, ascending to 1; None where they hold at
+            all. Between two levels they are those of the lower one.
     """
 
     cell: torch.Tensor
@@ -50,6 +52,14 @@ class ThresholdCounts:
     metric: Metric
     space: ParameterSpace
     peaks_only: bool = False
+    levels: torch.Tensor | None = None
+
+    def rounded(self, thresholds: torch.Tensor) -> torch.Tensor:
+        """Returns the thresholds at which the counts for these hold: the next lower levels, or the lowest one."""
+        if self.levels is None:
+            return thresholds
+        place = torch.searchsorted(self.levels, thresholds.to(self.levels.dtype).contiguous(), right=True) - 1
+        return self.levels[place.clamp(min=0)].to(thresholds.dtype)
 
     @property
     def settings(self) -> torch.Tensor:

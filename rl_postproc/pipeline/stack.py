@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -192,12 +193,27 @@ class Stack:
 
     def track_events(self, scores: ScoreSet, values: torch.Tensor) -> TrackEvents:
         """Returns the events as `events` does, of tracks (clip-major, then class)."""
-        found = self._applied(scores, values)
-        return TrackEvents.from_decisions(found, scores.frames) if isinstance(found, torch.Tensor) else found
+        x = scores.scores.flatten(0, 1)
+        loud = (x.amax(1) > 0).nonzero()[:, 0]
+        if 2 * len(loud) > len(x):
+            found, frames = self._applied(scores, values), scores.frames
+            return TrackEvents.from_decisions(found, frames) if isinstance(found, torch.Tensor) else found
+        # What is silent stays silent; of sparse clips nearly all tracks are.
+        if not len(loud):
+            none = scores.edges.new_zeros(0)
+            return TrackEvents(loud, none, none, none.float(), len(x))
+        frames = scores.frames.select(loud)
+        found = run_stages(self.stages, x[loud].T.contiguous(), frames, self._rows(scores, values)[loud])
+        events = TrackEvents.from_decisions(found, frames) if isinstance(found, torch.Tensor) else found
+        return replace(events, track=loud[events.track], n_tracks=len(x))
+
+    def _rows(self, scores: ScoreSet, values: torch.Tensor) -> torch.Tensor:
+        """Returns the values of each track, ``[track, parameter]``."""
+        shape = scores.n_clips, scores.n_classes, len(self.space.names)
+        return values.to(scores.device).expand(shape).reshape(-1, shape[-1])
 
     def _applied(self, scores: ScoreSet, values: torch.Tensor) -> Data:
-        shape = scores.n_clips, scores.n_classes, len(self.space.names)
-        rows = values.to(scores.device).expand(shape).reshape(-1, shape[-1])
+        rows = self._rows(scores, values)
         return run_stages(self.stages, scores.scores.flatten(0, 1).T.contiguous(), scores.frames, rows)
 
     @property
