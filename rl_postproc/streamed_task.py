@@ -133,8 +133,9 @@ class StreamedTask(TuningTask):
         return StreamedTask(self.scores, self.stack, self.metric, None, objective, self.bounds, self.grid)
 
     def _refuse(self, what: str) -> NoReturn:
-        raise UserError(f"This needs {what}, but {self.scores.n_clips} clips are read in parts and never held; use an agent "
-                        "that needs sums over clips alone, such as 'grid_search', or 'few_clips' with another one.")  # fmt: skip
+        raise UserError(f"This needs {what}, but {self.scores.n_clips} clips are read in parts and never held; use an "
+                        "agent that needs sums over clips alone, such as 'grid_search', or 'few_clips' with another "
+                        "one.")  # fmt: skip
 
 
 def above_floor(stack: Stack, floor: float) -> Stack:
@@ -151,7 +152,7 @@ def above_floor(stack: Stack, floor: float) -> Stack:
     sure = len(stack.after) == 1 and stack.after[0].sure_as_scores and stack.least_sure is not None
     if not all(stage.monotone for stage in stack.filters) or (stack.threshold is None and not sure):
         raise UserError(f"The stack may make events of scores below {floor:g}, and tracks that never exceed it are left out "
-                        "of these shards; use a stack of medians and a threshold, or write shards without a floor.")  # fmt: skip
+                        "of these shards; use a stack of medians and a threshold, or shards without a floor.")  # fmt: skip
     place = len(stack.filters) if stack.threshold is not None else len(stack.stages) - 1
     stages = list(stack.stages)
     deciding = stages[place]

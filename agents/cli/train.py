@@ -116,6 +116,7 @@ def _prepared(
 def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path, resume: bool) -> None:
     """Tunes, saves the post-processor, and only then scores it."""
     from rl_postproc.data.report import data_report
+    from rl_postproc.data.streamed import StreamedScores
     from rl_postproc.metrics.certify import evaluate
     from rl_postproc.results.chosen import chosen_parameters, chosen_table
     from rl_postproc.results.examples import draw_run
@@ -127,12 +128,13 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     from ..benchmark.provenance import save_provenance, write_data
     from ..run_folder import refuse_others, remove, run_folder
     from ..tune import about, tell_unmet
+    from .in_parts import scored_in_parts
 
     with run_folder(out), progress() as show:
         refuse_others(out, {"folds": "the folds of a benchmark", "results.json": "the results of a benchmark"})
         show("reading scores", 0.0, {})
         with unwarned():
-            scores = config.load_data()
+            scores = config.load_data(in_parts=learner.streams)
         task = TuningTask.of_config(config, scores).to(device)
         check_agent(learner, task)
         report = data_report(scores)
@@ -152,18 +154,26 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
         write_json(out / "curve.json", fit.curve)
         write_data(out, report)
         save_provenance(out, config, [seed])
-        show("applying it to the training clips and certifying the figures", 1.0, {})
-        events = fit.post_processor.apply(scores)
-        figures = evaluate(scores.require_references(), events, config.metric)
-        if task.objective.constrained:
-            tell_unmet(task, fit)
-        chosen = chosen_parameters(fit.post_processor, task, events)
+        in_parts, title = isinstance(scores, StreamedScores), f"{learner.name} on its {scores.n_clips} training clips"
+        if in_parts:
+            figures, chosen = scored_in_parts(
+                fit, task, lambda done: show("applying it to the training clips", done, {})
+            )
+        else:
+            show("applying it to the training clips and certifying the figures", 1.0, {})
+            events = fit.post_processor.apply(scores)
+            figures = evaluate(scores.require_references(), events, config.metric)
+            if task.objective.constrained:
+                tell_unmet(task, fit)
+            chosen = chosen_parameters(fit.post_processor, task, events)
+            show("drawing", 1.0, {})
+            draw_run(out, title, task, learner.name, events, fit.curve)
         told = {"on": "training clips", "evaluations": fit.evaluations, **figures.to_json(), "chosen": chosen}
+        if sample := fit.post_processor.about.get("sample"):
+            told["sample"] = sample
         write_json(out / "report.json", told)
-        show("drawing", 1.0, {})
-        title = f"{learner.name} on its {scores.n_clips} training clips"
-        draw_run(out, title, task, learner.name, events, fit.curve)
-    console.print(chosen_table(chosen, fit.post_processor))
+    if chosen:
+        console.print(chosen_table(chosen, fit.post_processor))
     console.print(classes_table(figures, title))
     console.say(f"The figures are {certificate(figures.certified_by)}.")
     # On a line of its own, never broken, so that it can be copied.

@@ -76,9 +76,9 @@ def data_report(scores: ScoreSet) -> DataReport:
     """
     references, n_silent = None, 0
     if scores.references is not None:
-        counts = scores.references.counts()
-        references = dict(zip(scores.classes, counts.sum(0).tolist(), strict=True))
-        n_silent = int((counts.sum(1) == 0).sum())
+        n_events = torch.bincount(scores.references.label, minlength=scores.n_classes)
+        references = dict(zip(scores.classes, n_events.tolist(), strict=True))
+        n_silent = scores.n_clips - len(scores.references.clip.unique())
     return DataReport(
         scores.n_clips,
         scores.classes,

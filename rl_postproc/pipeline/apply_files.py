@@ -15,8 +15,10 @@ from rl_postproc.data.checked_pieces import CheckedClip, ClipFacts
 from rl_postproc.data.clip_source import ClipSource, ScoreSource
 from rl_postproc.data.events import Events
 from rl_postproc.data.report import DataReport, data_report, streamed_report
+from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.formats.read import read_scores
 from rl_postproc.formats.stream import stream_scores
+from rl_postproc.pipeline.apply_parts import apply_parts
 from rl_postproc.pipeline.other_hop import other_hop
 from rl_postproc.pipeline.policy import Constant
 from rl_postproc.pipeline.postprocessor import PostProcessor, require_classes
@@ -167,12 +169,15 @@ class _Worker:
         return _Result(result.clip_ids, result.classes, result.columns, result.facts, result.report, sentences)
 
     def _whole(self, files: ScoreFiles) -> _Result:
-        scores = read_scores(files.path, **files.options)
+        scores = read_scores(files.path, **files.options, in_parts=True)
         if files.note:
             scores = scores.with_origin(notes=(files.note, *scores.origin.notes))
         self._processor.check(scores)
         report = data_report(scores)
-        events = self._processor.apply(scores)
+        if isinstance(scores, StreamedScores):
+            events = apply_parts(self._processor, scores)[0]
+        else:
+            events = self._processor.apply(scores)
         columns = events.clip, events.label, events.onset, events.offset, events.confidence
         return _Result(events.clip_ids, events.classes, tuple(c.numpy() for c in columns), None, report, ())
 

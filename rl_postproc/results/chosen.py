@@ -37,7 +37,8 @@ def chosen_parameters(processor: PostProcessor, task: TuningTask, events: Events
         for row, lam in zip(rows, decimals(processor.policy.lam), strict=True):
             row["λ"] = lam
     minutes = float(task.scores.durations.sum()) / 60
-    for row, n in zip(rows, events.counts().sum(0).tolist(), strict=True):
+    n_events = torch.bincount(events.label, minlength=task.scores.n_classes)
+    for row, n in zip(rows, n_events.tolist(), strict=True):
         row["events_per_minute"] = float(f"{n / minutes:.4g}")
     return dict(zip(task.scores.classes, rows, strict=True))
 

@@ -62,9 +62,10 @@ class ShardFolder(Format):
         shards = self.open(path, given)
         return shards.streamed() if isinstance(shards, SparseShards) else None
 
-    def stream(self, path: Path, given: Given) -> ScoreSource:
-        """See `Format.stream`: arrays are mapped into memory."""
-        return self.open(path, given).source()
+    def stream(self, path: Path, given: Given) -> ScoreSource | None:
+        """See `Format.stream`: arrays are mapped into memory. Sparse shards are read in parts, not in pieces."""
+        shards = self.open(path, given)
+        return None if isinstance(shards, SparseShards) else shards.source()
 
     def open(self, path: Path, given: Given) -> Shards | SparseShards:
         """Opens the shards, to read them in parts; see `read` for what is given."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from rl_postproc.data.clip_source import ClipSource, HopSurvey, Piece, ScoreSource
 from rl_postproc.data.events import Events
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.sparse_clips import SparseClips
@@ -125,44 +123,5 @@ class SparseShards:
              f"of the shards, since they never exceed {self.floor:g}; they are taken as silent.")  # fmt: skip
         return self.streamed().join()
 
-    def source(self) -> ScoreSource:
-        """Returns the clips as sources that are read in pieces."""
-        survey = HopSurvey()
-        survey.add(self.edges[0].numpy())
-        clips = [
-            SparseClip(name, self._durations[name], n, self, i, place)
-            for i, first in enumerate(self.first[:-1])
-            for place, (name, n) in enumerate(
-                zip(
-                    self.clip_ids[first : self.first[i + 1]],
-                    self.n_frames[first : self.first[i + 1]].tolist(),
-                    strict=True,
-                )
-            )
-        ]
-        return ScoreSource(self.classes, tuple(clips), survey.hop)
-
     def _file(self, name: str, i: int) -> Path:
         return self.folder / f"{name}_{i:05d}.npy"
-
-
-@dataclass(frozen=True)
-class SparseClip(ClipSource):
-    """A clip of a sparse shard.
-
-    Attributes:
-        shards: all shards.
-        shard: number of the one that holds it.
-        place: where it stands there.
-    """
-
-    shards: SparseShards
-    shard: int
-    place: int
-
-    def pieces(self, n_frames: int) -> Iterator[Piece]:
-        """See `ClipSource.pieces`."""
-        dense = self.shards.clips(self.shard).clips([self.place]).dense()
-        for start in range(0, self.n_frames, n_frames):
-            stop = min(start + n_frames, self.n_frames)
-            yield dense.edges[0, start : stop + 1].numpy(), dense.scores[0, :, start:stop].T.numpy()

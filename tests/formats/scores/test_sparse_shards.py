@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sparse_cases import FLOOR, sparse_set
 
 from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.formats import read_scores, write_scores
-from rl_postproc.formats.scores.shards import read_shards, write_sparse_shards
+from rl_postproc.formats.scores.shards import write_sparse_shards
 from rl_postproc.utils.errors import DataWarning, UserError
 
 
@@ -48,17 +49,6 @@ def test_parts_are_the_clips_in_order_whatever_their_size(tmp_path: Path) -> Non
     ] == expected.require_references().to_rows()
 
 
-def test_clips_are_read_in_pieces(tmp_path: Path) -> None:
-    scores, streamed = sparse_set(tmp_path)
-    source = read_shards(tmp_path).source()
-    assert source.hop == scores.hop
-    whole = streamed.join()
-    for place in (0, 10, 25):
-        pieces = list(source.clips[place].pieces(7))
-        n = int(scores.n_frames[place])
-        assert np.array_equal(np.concatenate([piece for _, piece in pieces]).T, whole.scores[place, :, :n].numpy())
-
-
 def test_a_floor_is_an_option_of_the_format(tmp_path: Path) -> None:
     scores = small_simulation(4)
     with pytest.warns(DataWarning, match="of 12 tracks never exceed 0.9 and are left out"):
@@ -76,8 +66,6 @@ def test_sets_without_references_and_silent_sets_are_held_too(tmp_path: Path) ->
     assert found.require_references().to_rows() == [("c1", 0.1, 0.3, "k1")]
     bare = small_simulation(3)
     write_sparse_shards(bare, tmp_path / "bare", floor=0.5)
-    from dataclasses import replace
-
     write_sparse_shards(replace(bare, references=None), tmp_path / "bare", floor=0.5)
     assert read_scores(tmp_path / "bare", in_parts=True).references is None
 

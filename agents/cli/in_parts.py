@@ -1,0 +1,47 @@
+"""What `train` tells of clips that are too many to be held: figures summed part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rl_postproc.metrics.certify import CertifiedScores
+    from rl_postproc.task import TuningTask
+
+    from ..base import FitResult
+
+UNCERTIFIED = "none: the clips are scored in parts"
+
+
+def scored_in_parts(
+    fit: FitResult, task: TuningTask, progress: Callable[[float], None]
+) -> tuple[CertifiedScores, dict[str, dict[str, Any]]]:
+    """Applies what was tuned to all clips of its task, and says what minimum is missed.
+
+    Args:
+        fit: what was tuned, perhaps on a sample of the clips.
+        task: of all clips.
+        progress: told the share that is done.
+
+    Returns:
+        The figures of all clips, and by class the constants that were chosen, none where a policy chooses.
+    """
+    from rl_postproc.data.streamed import StreamedScores
+    from rl_postproc.metrics.certify import CertifiedScores
+    from rl_postproc.pipeline.apply_parts import apply_parts
+    from rl_postproc.pipeline.policy import Constant
+    from rl_postproc.results.chosen import chosen_parameters
+    from rl_postproc.utils.errors import warn
+
+    assert isinstance(task.scores, StreamedScores)
+    processor, metric = fit.post_processor, task.metric
+    events, counts = apply_parts(processor, task.scores, metric, lambda done, of: progress(done / of))
+    figures = CertifiedScores(task.scores.classes, counts, metric.summarise(counts), metric.score_name, UNCERTIFIED,
+                              metric.summarise_rates(counts))  # fmt: skip
+    if task.objective.constrained:
+        sentence = task.objective.unmet(metric, fit.held_out or counts, task.scores.classes, "the training clips")
+        if sentence:
+            warn(sentence)
+    constant = isinstance(processor.policy, Constant)
+    return figures, chosen_parameters(processor, task, events) if constant else {}
