@@ -120,6 +120,11 @@ class Agent(Registered, ABC):
         """
         return self.fit(task, seed, report)
 
+    @property
+    def levels(self) -> int | None:
+        """Number of thresholds that are counted in place of the candidates where scores are read in parts, if any."""
+        return None
+
     def on_few(self, n_clips: int) -> Agent:
         """Returns the agent that gets so many of the task's clips, drawn by its seed, for learning curves.
 

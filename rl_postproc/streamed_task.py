@@ -98,6 +98,10 @@ class StreamedTask(TuningTask):
             digest.update(part.scores.numpy().tobytes())
         return digest.hexdigest()
 
+    def on(self, scores: StreamedScores) -> StreamedTask:
+        """Returns the same task on other scores, such as the same ones in smaller parts."""
+        return StreamedTask(scores, self.stack, self.metric, None, self.objective, self.bounds, self.grid)
+
     def in_memory(self) -> TuningTask:
         """Returns the same task with its scores in memory.
 

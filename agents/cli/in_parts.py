@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rl_postproc.utils.errors import UserError
+
 if TYPE_CHECKING:
     from rl_postproc.metrics.certify import CertifiedScores
     from rl_postproc.task import TuningTask
 
-    from ..base import FitResult
+    from ..base import Agent, FitResult
 
 UNCERTIFIED = "none: the clips are scored in parts"
 
@@ -45,3 +47,35 @@ def scored_in_parts(
             warn(sentence)
     constant = isinstance(processor.policy, Constant)
     return figures, chosen_parameters(processor, task, events) if constant else {}
+
+
+def within_memory(task: TuningTask, learner: Agent, limit: int | None) -> TuningTask:
+    """States the memory that a search over parts will take, and returns the task with parts that keep to a limit.
+
+    Args:
+        task: what is tuned on.
+        learner: what tunes.
+        limit: bytes, None for the usual parts.
+
+    Raises:
+        UserError: no parts are small enough, or the agent holds what this arithmetic knows nothing of.
+    """
+    from rl_postproc.counts.memory_need import memory_need, within
+    from rl_postproc.data.streamed import PART_BYTES
+    from rl_postproc.streamed_task import StreamedTask
+    from rl_postproc.utils.memory import shown
+
+    from ..search.few_clips import FewClips
+    from .output import notes
+
+    if not isinstance(task, StreamedTask) or isinstance(learner, FewClips):
+        if limit is not None:
+            raise UserError("--memory bounds searches over sparse shards by agents that need sums over clips alone, such "
+                            "as 'grid_search'; leave it out, or make sparse shards with `convert --floor`.")  # fmt: skip
+        return task
+    need = memory_need(task.scores, task.stack, learner.levels)
+    part_bytes = PART_BYTES if limit is None else need.part_bytes(limit)
+    clips = max(1, part_bytes // need.clip)
+    notes.print(f"Memory: at most about {shown(need.of(part_bytes))}, of which {shown(need.held)} are held now; {clips} of "
+                f"{task.scores.n_clips} clips are read at a time.")  # fmt: skip
+    return task.on(within(task.scores, part_bytes))

@@ -177,6 +177,22 @@ def use_threads(number: int) -> None:
     torch.set_num_threads(min(number, cores))
 
 
+def size_in_bytes(text: str | None) -> int | None:
+    """Returns the bytes that --memory allows, such as ``4GiB`` or ``500MB``; None where it is not given.
+
+    Raises:
+        UserError: it is no size.
+    """
+    if text is None:
+        return None
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(ByteSize).validate_python(text)
+    except ValidationError as error:
+        raise UserError(f"--memory takes a size such as 4GiB or 500MB, not '{text}'.") from error
+
+
 def assignments(texts: list[str], option: str) -> dict[str, Any]:
     """Returns the values of ``KEY=VALUE`` options, as YAML reads them."""
     import yaml

@@ -11,7 +11,7 @@ from rl_postproc.utils.errors import UserError, suggest, unwarned, warn
 from rl_postproc.utils.interrupts import if_interrupted
 from rl_postproc.utils.seeds import MOST_SEED
 
-from .inputs import COMMAND_LINE, DataOptions, given_options, use_threads, with_plugins
+from .inputs import COMMAND_LINE, DataOptions, given_options, size_in_bytes, use_threads, with_plugins
 from .next_step import apply_command
 from .options import (
     Classes,
@@ -55,6 +55,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from what an interrupted run has left in the run folder.")
     ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="Bound of the memory, such as 4GiB: sparse shards are read in parts that stay within it."),
+    ] = None,
     device: Annotated[str, typer.Option(help="Torch device for scores, counts and environment.")] = "cpu",
     plugin: Plugins = None,
     setting: Settings = None,
@@ -73,7 +77,7 @@ def train(
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
     named = {"metric": metric, "objective": objective}
     learner, task_config = _prepared(agent, config, options, named, plugin, setting)
-    _tune(learner, task_config, seed, device, out, resume)
+    _tune(learner, task_config, seed, device, out, resume, size_in_bytes(memory))
 
 
 def _prepared(
@@ -113,7 +117,9 @@ def _prepared(
     return learner, build_config(TaskConfig, {**known, **({"data": data} if data else {})}, where, base, given)
 
 
-def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path, resume: bool) -> None:
+def _tune(
+    learner: Agent, config: TaskConfig, seed: int, device: str, out: Path, resume: bool, memory: int | None = None
+) -> None:
     """Tunes, saves the post-processor, and only then scores it."""
     from rl_postproc.data.report import data_report
     from rl_postproc.data.streamed import StreamedScores
@@ -128,7 +134,7 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
     from ..benchmark.provenance import save_provenance, write_data
     from ..run_folder import refuse_others, remove, run_folder
     from ..tune import about, tell_unmet
-    from .in_parts import scored_in_parts
+    from .in_parts import scored_in_parts, within_memory
 
     with run_folder(out), progress() as show:
         refuse_others(out, {"folds": "the folds of a benchmark", "results.json": "the results of a benchmark"})
@@ -137,6 +143,7 @@ def _tune(learner: Agent, config: TaskConfig, seed: int, device: str, out: Path,
             scores = config.load_data(in_parts=learner.streams)
         task = TuningTask.of_config(config, scores).to(device)
         check_agent(learner, task)
+        task = within_memory(task, learner, memory)
         report = data_report(scores)
         tell_data(report)
         remove(out, [name for name in LEFT_TO_RESUME if not (resume and name in learner.left_to_resume)])

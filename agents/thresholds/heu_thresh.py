@@ -46,6 +46,11 @@ class HeuThresh(Agent):
         """Needs a threshold of each class at the end, and F1 counts at all thresholds."""
         check_thresholds(self, task)
 
+    @property
+    def levels(self) -> int:
+        """See `Agent.levels`."""
+        return 512
+
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Searches the thresholds of every filter setting and keeps the best filters."""
         counts = task.threshold_counts()

@@ -64,6 +64,11 @@ class SGLThresh(Agent):
             raise UserError(f"The agent 'sgl_thresh' follows F1 of {self.objective}s on scores in memory alone, and these "
                             "are read in parts; set objective: event.")  # fmt: skip
 
+    @property
+    def levels(self) -> int:
+        """See `Agent.levels`."""
+        return self.bins
+
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Learns thresholds for every filter and keeps the best filter of each class."""
         counts = task.threshold_counts(self.bins)

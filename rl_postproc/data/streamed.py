@@ -46,10 +46,12 @@ class StreamedScores(ScoreSet):
     Attributes:
         source: what is read.
         index: which of its clips these are, ascending, int64 ``[clip]``.
+        part_bytes: size of the scores of a part, all tracks of its clips.
     """
 
     source: SparseSource
     index: torch.Tensor
+    part_bytes: int = PART_BYTES
 
     @classmethod
     def of(cls, source: SparseSource) -> StreamedScores:
@@ -88,9 +90,9 @@ class StreamedScores(ScoreSet):
             index=self.index[index],
         )
 
-    def pieces(self, part_bytes: int = PART_BYTES) -> Iterator[tuple[slice, Callable[[], SparseClips]]]:
+    def pieces(self, part_bytes: int | None = None) -> Iterator[tuple[slice, Callable[[], SparseClips]]]:
         """Yields consecutive clips of this set, and what reads them, in whatever thread."""
-        step = max(1, part_bytes // (4 * len(self.source.classes) * self.width))
+        step = max(1, (part_bytes or self.part_bytes) // (4 * len(self.source.classes) * self.width))
         ends = torch.searchsorted(self.index, torch.tensor(self.source.first)).tolist()
         for i, (begin, end) in enumerate(pairwise(ends)):
             for first in range(begin, end, step):
@@ -108,7 +110,7 @@ class StreamedScores(ScoreSet):
         references = None if self.references is None else self.references.of_clips(clips)
         return replace(found, references=references)
 
-    def parts(self, part_bytes: int = PART_BYTES) -> Iterator[ScoreSet]:
+    def parts(self, part_bytes: int | None = None) -> Iterator[ScoreSet]:
         """Yields consecutive clips as score sets with all their tracks, of about so many bytes each."""
         for _, read in self.pieces(part_bytes):
             yield self.dense(read())

@@ -65,3 +65,17 @@ def test_agents_that_need_all_clips_are_told_what_to_do(run: Run, data: Path) ->
     train = ["train", "--config", "stack.yaml", "--scores", "shards", "--out", "run"]
     assert_one_sentence(run(*train, "--agent", "few_clips", "--set", "agent.clips=41"), "41 clips of 40")
     assert not Path("run", "postprocessor.json").exists()
+
+
+def test_memory_is_stated_before_work_and_can_be_bounded(run: Run, data: Path) -> None:
+    train = ["train", "--config", "stack.yaml", "--agent", "grid_search", "--out", "run"]
+    for memory in ([], ["--memory", "64GiB"]):
+        code, _, err = run(*train, "--scores", "shards", *memory)
+        assert code == 0, err
+        assert "Memory: at most about" in err and "of 40 clips are read at a time" in " ".join(err.split())
+    assert_one_sentence(
+        run(*train, "--scores", "shards", "--memory", "much"), "a size such as 4GiB or 500MB, not 'much'"
+    )
+    result = run(*train, "--scores", "shards", "--memory", "1MB")
+    assert_one_sentence(result, "is too little: clip by clip this takes .* 'few_clips'")
+    assert_one_sentence(run(*train, *sources(data), "--memory", "4GiB"), "make sparse shards with `convert --floor")
