@@ -15,7 +15,7 @@ from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.memory import shown
 
 WORKING = 40
-"""Working memory of a thread in sizes of its filtered levels, as `rl_postproc.counts.grid` has it."""
+"""Working memory of a thread in bytes for each filtered level, as `rl_postproc.counts.grid` has it."""
 _GROUPS = 6
 """Sums that are held at a time: of five inner folds, and of all clips."""
 _STEP = 72
@@ -66,11 +66,10 @@ def memory_need(scores: StreamedScores, stack: Stack, n_levels: int | None = Non
     n_filters, n_candidates = stack.n_filter_settings, stack.space.n_candidates
     if n_levels is not None:
         n_candidates = n_filters * n_levels
-    level_bytes = 1 if n_candidates // n_filters < 256 else 2
     columns = n_candidates * scores.n_classes
     sums = 2 * 8 * columns * (_GROUPS if n_levels is None else 1) + (_STEP * columns if n_levels is not None else 0)
     # The scores of a part, once read and once in the making; and the levels of the tracks that are kept.
-    by_byte = torch.get_num_threads() * (2 + WORKING * n_filters * level_bytes * scores.density / 4)
+    by_byte = torch.get_num_threads() * (2 + WORKING * n_filters * scores.density / 4)
     return MemoryNeed(resident(), sums, by_byte, 4 * scores.n_classes * scores.width)
 
 
