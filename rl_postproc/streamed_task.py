@@ -11,10 +11,11 @@ import torch
 
 from rl_postproc.candidates.features import FeatureGrid
 from rl_postproc.candidates.pool import PoolBounds
+from rl_postproc.counts.divided import Workers, divided_totals
+from rl_postproc.counts.grid import Progress
 from rl_postproc.counts.level_counts import sweep_levels
 from rl_postproc.counts.table import CountTable
 from rl_postproc.counts.threshold_counts import ThresholdCounts
-from rl_postproc.counts.totals import sweep_totals
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.metrics.base import Metric
@@ -32,6 +33,8 @@ class StreamedTask(TuningTask):
     """
 
     scores: StreamedScores
+    workers: Workers | None = None
+    progress: Progress | None = None
 
     def __init__(
         self,
@@ -67,11 +70,16 @@ class StreamedTask(TuningTask):
     @cached_property
     def summed(self) -> CountTable:
         """Counts of every candidate, summed over clips; the scores are read once."""
-        return sweep_totals(self.scores, self.stack, self.metric)
+        return self._group_totals(torch.zeros(self.scores.n_clips, dtype=torch.int64), 1)[0]
+
+    def _group_totals(self, group: torch.Tensor, n_groups: int) -> list[CountTable]:
+        return divided_totals(self.scores, self.stack, self.metric, group, n_groups, workers=self.workers,
+                              progress=self.progress)  # fmt: skip
 
     def threshold_counts(self, n_levels: int = 512) -> ThresholdCounts:
         """Returns counts at evenly spaced thresholds from the floor on, summed over clips; the scores are read once."""
-        return sweep_levels(self.scores, self.stack, self.metric, n_levels, floor=self.scores.floor)
+        return sweep_levels(self.scores, self.stack, self.metric, n_levels, floor=self.scores.floor,
+                            workers=self.workers, progress=self.progress)  # fmt: skip
 
     @property
     def decoded(self) -> NoReturn:
@@ -100,7 +108,18 @@ class StreamedTask(TuningTask):
 
     def on(self, scores: StreamedScores) -> StreamedTask:
         """Returns the same task on other scores, such as the same ones in smaller parts."""
-        return StreamedTask(scores, self.stack, self.metric, None, self.objective, self.bounds, self.grid)
+        return self._with(None, scores)
+
+    def counted_by(self, workers: Workers | None, progress: Progress | None = None) -> StreamedTask:
+        """Returns the same task, whose clips are counted by workers of `divided_totals`, with the same results.
+
+        Args:
+            workers: who counts; this process when None.
+            progress: called during each count with the number of clips that are done, and of all.
+        """
+        task = self._with(None)
+        task.workers, task.progress = workers, progress
+        return task
 
     def in_memory(self) -> TuningTask:
         """Returns the same task with its scores in memory.
@@ -128,13 +147,16 @@ class StreamedTask(TuningTask):
         scores: ScoreSet | None = None,
         bounds: PoolBounds | None = None,
         grid: FeatureGrid | None = None,
-    ) -> TuningTask:
-        return StreamedTask(self.scores if scores is None else scores, self.stack, self.metric, None, self.objective,
-                            bounds or self.bounds, grid or self.grid)  # fmt: skip
+        objective: Objective | None = None,
+    ) -> StreamedTask:
+        task = StreamedTask(self.scores if scores is None else scores, self.stack, self.metric, None,
+                            objective or self.objective, bounds or self.bounds, grid or self.grid)  # fmt: skip
+        task.workers, task.progress = self.workers, self.progress
+        return task
 
     def with_objective(self, objective: Objective) -> TuningTask:
         """Returns the task with another objective."""
-        return StreamedTask(self.scores, self.stack, self.metric, None, objective, self.bounds, self.grid)
+        return self._with(None, objective=objective)
 
     def _refuse(self, what: str) -> NoReturn:
         raise UserError(f"This needs {what}, but {self.scores.n_clips} clips are read in parts and never held; use an "

@@ -202,7 +202,7 @@ class TuningTask:
         """
         fold, parts = fold_of_clips(self.scores.clip_ids, n_folds), []
         if sums and not isinstance(self._table, CountTable) and self.has_large_table:
-            parts = group_totals(self.scores, self.stack, self.metric, fold, n_folds)
+            parts = self._group_totals(fold, n_folds)
             self.__dict__.setdefault("summed", added(parts))
         for k in range(n_folds):
             train, held = self.select((fold != k).nonzero()[:, 0]), self.select((fold == k).nonzero()[:, 0])
@@ -210,6 +210,10 @@ class TuningTask:
                 train.__dict__["summed"] = added([part for i, part in enumerate(parts) if i != k])
                 held.__dict__["summed"] = parts[k]
             yield train, held
+
+    def _group_totals(self, group: torch.Tensor, n_groups: int) -> list[CountTable]:
+        """Returns counts of every candidate, summed over the clips of each group."""
+        return group_totals(self.scores, self.stack, self.metric, group, n_groups)
 
     def threshold_counts(self, n_levels: int = 512) -> ThresholdCounts:
         """Returns counts at all thresholds; at so many levels where the scores are read in parts."""

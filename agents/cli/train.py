@@ -15,9 +15,11 @@ from .inputs import COMMAND_LINE, DataOptions, given_options, size_in_bytes, use
 from .next_step import apply_command
 from .options import (
     Classes,
+    Cluster,
     Durations,
     FormatOptions,
     Hop,
+    Jobs,
     Plugins,
     References,
     ScoreFormat,
@@ -27,9 +29,11 @@ from .options import (
     Threads,
 )
 from .output import certificate, console, progress, tell_data
+from .shared_out import check_divisible, shared_out
 
 if TYPE_CHECKING:
     from rl_postproc.config import TaskConfig
+    from rl_postproc.work import Engine
 
     from ..base import Agent
 
@@ -62,6 +66,8 @@ def train(
     device: Annotated[str, typer.Option(help="Torch device for scores, counts and environment.")] = "cpu",
     plugin: Plugins = None,
     setting: Settings = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     threads: Threads = 1,
 ) -> None:
     """Tune a post-processor on all clips given, and save it for `apply`.
@@ -72,12 +78,19 @@ def train(
     and shows macro F1 on them while ppo learns, `--set agent.patience=5` stops it when that stalls. Settings of metric
     and objective go with --set metric.KEY=VALUE and --set objective.KEY=VALUE. Figures on the training clips are
     optimistic; `benchmark` tells what to expect on others.
+
+    With --jobs or --cluster the clips of sparse shards are counted by several workers, with the same results; those of a
+    cluster find the shards under the same path as this machine.
     """
+    from rl_postproc.work import choose_engine
+
+    engine = choose_engine(jobs, cluster, threads)
     use_threads(threads)
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
     named = {"metric": metric, "objective": objective}
     learner, task_config = _prepared(agent, config, options, named, plugin, setting)
-    _tune(learner, task_config, seed, device, out, resume, size_in_bytes(memory))
+    check_divisible(learner, engine)
+    _tune(learner, task_config, seed, device, out, resume, engine, size_in_bytes(memory))
 
 
 def _prepared(
@@ -118,7 +131,14 @@ def _prepared(
 
 
 def _tune(
-    learner: Agent, config: TaskConfig, seed: int, device: str, out: Path, resume: bool, memory: int | None = None
+    learner: Agent,
+    config: TaskConfig,
+    seed: int,
+    device: str,
+    out: Path,
+    resume: bool,
+    engine: Engine,
+    memory: int | None = None,
 ) -> None:
     """Tunes, saves the post-processor, and only then scores it."""
     from rl_postproc.data.report import data_report
@@ -144,6 +164,7 @@ def _tune(
         task = TuningTask.of_config(config, scores).to(device)
         check_agent(learner, task)
         task = within_memory(task, learner, memory)
+        task = shared_out(task, learner, engine, memory, config.plugins, lambda *done: show("counting", *done))
         report = data_report(scores)
         tell_data(report)
         remove(out, [name for name in LEFT_TO_RESUME if not (resume and name in learner.left_to_resume)])

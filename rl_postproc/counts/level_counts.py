@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import torch
 
+from rl_postproc.counts.divided import Workers, divided_totals
 from rl_postproc.counts.grid import Progress
 from rl_postproc.counts.threshold_counts import ThresholdCounts
-from rl_postproc.counts.totals import sweep_totals
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics.base import Metric
 from rl_postproc.pipeline.stack import Stack
@@ -24,6 +24,7 @@ def sweep_levels(
     n_levels: int,
     *,
     floor: float = 0.0,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> ThresholdCounts:
     """Counts every filter setting of the stack at evenly spaced thresholds, summed over clips.
@@ -34,6 +35,7 @@ def sweep_levels(
         metric: counts the columns of `rl_postproc.metrics.f1.DETECTION`.
         n_levels: number of levels in [0, 1).
         floor: the lowest threshold, below which there is no level.
+        workers: who counts scores that are read in parts; this process when None.
         progress: called after every chunk of clips.
 
     Returns:
@@ -45,7 +47,8 @@ def sweep_levels(
     last = stack.stages[-1].parameters[name]
     grid = Parameter(candidates=tuple(levels[:-1].tolist()), default=float(levels[0]), scope=last.scope)
     fine = Stack([*stack.stages[:-1], stack.stages[-1].model_copy(update={name: grid})])
-    totals = sweep_totals(scores, fine, metric, progress=progress).totals()
+    one = torch.zeros(scores.n_clips, dtype=torch.int64)
+    totals = divided_totals(scores, fine, metric, one, 1, workers=workers, progress=progress)[0].totals()
     changes = []
     for column in ("true_positives", "estimated"):
         # [filter, class, level]: what is lost from each level to the next; nothing exceeds the last one, 1.

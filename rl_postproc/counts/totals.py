@@ -110,7 +110,9 @@ def group_totals(
         columns: Counts = {name: column[g][None] for name, column in fixed.items()}
         for name, parts in changing.items():
             total = torch.cat([part.reshape(n_groups, n_classes, -1)[g] for part in parts], 1)
-            columns[name] = (total + silence[name][g][:, None] if name in silence else total)[None]
+            for known in (fixed, silence):  # a column may change with candidates in some parts alone
+                total = total + known[name][g][:, None] if name in known else total
+            columns[name] = total[None]
         tables.append(CountTable({name: columns[name] for name in metric.columns}, metric, stack.space))
     return tables
 

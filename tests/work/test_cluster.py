@@ -17,6 +17,7 @@ from event_agents import AGENTS
 from program import Run, assert_one_sentence, config_file
 from rl_postproc.agents.benchmark.config import BenchmarkConfig
 from rl_postproc.agents.benchmark.run import run_benchmark
+from sparse_cases import sparse_set
 from work_cases import PLUGIN, begun, make, notes
 
 from rl_postproc.config import build_config
@@ -131,6 +132,20 @@ def test_files_are_applied_to_with_the_same_events(cluster: Any, run: Run, tmp_p
     for name, more in (("serial", []), ("cluster", ["--cluster", cluster.address])):
         assert run("apply", "run", "scores", "--out", f"{name}.tsv", *more)[0] == 0
     assert Path("cluster.tsv").read_bytes() == Path("serial.tsv").read_bytes()
+
+
+def test_clips_of_sparse_shards_are_counted_with_the_same_result(
+    cluster: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse_set(tmp_path / "shards")  # three of them, each a task
+    monkeypatch.setattr("rl_postproc.counts.divided.TASK_BYTES", 1)
+    for agent in ("grid_search", "sgl_thresh"):
+        train = ["train", "--scores", "shards", "--agent", agent]
+        for out, more in ((f"{agent}_one", []), (f"{agent}_two", ["--cluster", cluster.address])):
+            code, _, err = run(*train, "--out", out, *more)
+            assert code == 0 and "Traceback" not in err, err
+        for name in ("postprocessor.json", "report.json"):
+            assert Path(f"{agent}_two", name).read_bytes() == Path(f"{agent}_one", name).read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore::rl_postproc.utils.errors.DataWarning")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.sparse_clips import SparseClips
 from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.formats.clips import load_references
-from rl_postproc.formats.scores.shard_files import Meta, events_of, map_array, read_lengths
+from rl_postproc.formats.scores.shard_files import Meta, events_of, map_array, read_lengths, read_meta
 from rl_postproc.utils.errors import UserError, warn
 from rl_postproc.utils.memory import require_memory
 
@@ -52,6 +53,21 @@ class SparseShards:
         self.references = self._own_references()
         if table is not None:
             self.references = events_of(table, folder, self.clip_ids, self.classes, subset)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what another process needs beside the files, which it finds under the same path."""
+        return {**self.__dict__, "folder": self.folder.absolute()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Opens the shards in another process.
+
+        Raises:
+            UserError: they are not there, or others are.
+        """
+        self.__dict__ |= state
+        if not (self.folder / "meta.json").is_file() or read_meta(self.folder) != self._meta:
+            raise UserError(f"A worker does not find the shards in '{self.folder}'; have them under the same path on all "
+                            "machines.")  # fmt: skip
 
     @property
     def n_clips(self) -> int:

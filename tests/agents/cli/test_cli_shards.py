@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from program import SIMULATED, STACK, Run, assert_one_sentence, sources
+from sparse_cases import sparse_set
 
+from rl_postproc.counts.memory_need import resident
 from rl_postproc.formats import read_events
 
 
@@ -79,3 +81,33 @@ def test_memory_is_stated_before_work_and_can_be_bounded(run: Run, data: Path) -
     result = run(*train, "--scores", "shards", "--memory", "1MB")
     assert_one_sentence(result, "is too little: clip by clip this takes .* 'few_clips'")
     assert_one_sentence(run(*train, *sources(data), "--memory", "4GiB"), "make sparse shards with `convert --floor")
+
+
+def test_workers_count_the_clips_with_the_same_result(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse_set(tmp_path / "shards")  # three of them, each a task
+    monkeypatch.setattr("rl_postproc.counts.divided.TASK_BYTES", 1)
+    train = ["train", "--agent", "sgl_thresh", "--scores", "shards"]
+    assert run(*train, "--out", "one")[0] == 0
+    code, _, err = run(*train, "--out", "two", "--jobs", "2")
+    assert code == 0, err
+    assert "Of 2 workers and this process: at most about" in " ".join(err.split())
+    for name in ("postprocessor.json", "report.json", "curve.json"):
+        assert Path("two", name).read_bytes() == Path("one", name).read_bytes()
+
+
+def test_workers_that_would_have_nothing_to_do_are_refused(run: Run, data: Path) -> None:
+    train = ["train", "--config", "stack.yaml", "--out", "run", "--jobs", "2"]
+    for agent in (["ppo"], ["few_clips", "--set", "agent.clips=10"]):
+        result = run(*train, "--agent", *agent, "--scores", "shards")
+        assert_one_sentence(result, f"and '{agent[0]}' does not; leave them out")
+    dense = run(*train, "--agent", "grid_search", *sources(data))
+    assert_one_sentence(
+        dense, "held in memory as a whole; leave them out, or make sparse shards with `convert --floor`"
+    )
+    assert not Path("run", "postprocessor.json").exists()
+    few = run(*train, "--agent", "grid_search", "--scores", "shards", "--memory", int(2.5 * resident()), "--jobs", 200)
+    assert_one_sentence((few[0], few[1], few[2][few[2].index("Error: ") :]), "200 workers .* a smaller --jobs")
+    both = run(*train, "--agent", "grid_search", "--scores", "shards", "--cluster", "local")
+    assert_one_sentence(both, "give one of them")
