@@ -15,6 +15,7 @@ from rl_postproc.metrics.base import Counts
 from rl_postproc.metrics.f1 import DETECTION
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 from rl_postproc.utils.errors import UserError
 from rl_postproc.utils.registry import Registered
 
@@ -83,6 +84,9 @@ class Agent(Registered, ABC):
 
     streams: ClassVar[bool] = False
     """Whether it needs sums over clips alone, so that the scores of many clips may be read in parts."""
+
+    holds: ClassVar[Holds] = "table"
+    """What it holds of the clips, beside their scores."""
 
     agent: str
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from rl_postproc.counts.grid import CHUNK_BYTES
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import Metric, Objective
 from rl_postproc.pipeline.stack import Stack
@@ -129,23 +130,25 @@ class FoldWorker:
         return task.with_objective(row.objective)
 
 
-def make_worker(plugins: list[str], threads: int, material: bytes) -> FoldWorker:
+def make_worker(plugins: list[str], threads: int, chunk_bytes: int, material: bytes) -> FoldWorker:
     """Makes the worker of another process.
 
     Args:
         plugins: of the config, which come before all that may name what is in them.
         threads: of this process.
+        chunk_bytes: size of its chunks.
         material: pickled `Material`.
     """
     from rl_postproc.utils.plugins import load_plugins
 
     torch.set_num_threads(threads)
+    CHUNK_BYTES["cpu"] = chunk_bytes
     load_plugins(plugins)
     return FoldWorker(pickle.loads(material))
 
 
 def worker_maker(material: Material, plugins: list[str], is_apart: bool) -> Callable[[], FoldWorker]:
-    """Returns what makes workers, here or in other processes, with as many threads as this one has."""
+    """Returns what makes workers, here or in other processes, with threads and chunks as this one has."""
     if not is_apart:
         return lambda: FoldWorker(material)
-    return functools.partial(make_worker, plugins, torch.get_num_threads(), pickle.dumps(material))
+    return functools.partial(make_worker, plugins, torch.get_num_threads(), CHUNK_BYTES["cpu"], pickle.dumps(material))

@@ -7,6 +7,7 @@ left-out folds are pooled, and their score is the agent's figure. The pooled eve
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rl_postproc.utils.errors import UserError, unwarned
 from rl_postproc.work import Engine, Serial
 
 from ..base import Agent, check_agent
+from ..memory import Workers, agent_memory, within_bound
 from ..run_folder import refuse_others, remove, run_folder
 from .config import BenchmarkConfig, named_agents
 from .failures import AgentError, Failure, Skipped, work_of_agent
@@ -40,6 +42,8 @@ def run_benchmark(
     strict: bool = False,
     tell: Callable[[DataReport], None] = lambda report: None,
     engine: Engine | None = None,
+    limit: int | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
     """Runs every agent on every fold and seed, and writes the results.
 
@@ -56,13 +60,15 @@ def run_benchmark(
         strict: whether the first agent that cannot run ends the benchmark.
         tell: takes the report on the data, and that on the evaluation set if there is one, before any work.
         engine: where the folds are worked on, which makes no difference to the results; here when None.
+        limit: bytes of memory that it may take; None bounds nothing.
+        say: takes the sentence that states the memory, before any work.
 
     Returns:
         The contents of ``results.json``.
 
     Raises:
-        UserError: the folds do not fit the data, no agent can run (with ``strict``: one cannot), or the folder cannot be
-            written.
+        UserError: the folds do not fit the data, it would take more memory than it may, no agent can run (with
+            ``strict``: one cannot), or the folder cannot be written.
     """
     scores.require_references()
     with unwarned():
@@ -81,7 +87,9 @@ def run_benchmark(
         for report in reports:
             tell(report)
         plans = make_plans(config, {name: of_row[name] for name in agents}, evaluation)
-        outcomes = run_folds(plans, agents, out, engine or Serial(), watch, fresh, skipped)
+        engine = engine or Serial()
+        with _within_memory(plans, agents, limit, say, engine):
+            outcomes = run_folds(plans, agents, out, engine, watch, fresh, skipped)
         skipped.require(len(outcomes))
         plan = plans[next(iter(outcomes))]
         results = _results(plan, outcomes, skipped)
@@ -108,6 +116,18 @@ def _fitting_agents(agents: dict[str, Agent], tasks: dict[str, TuningTask], skip
             skipped.add(name, Failure.of(error))
     skipped.require(len(fitting))
     return fitting
+
+
+def _within_memory(
+    plans: dict[str, Plan], agents: dict[str, Agent], limit: int | None, say: Callable[[str], None], engine: Engine
+) -> AbstractContextManager[None]:
+    """States the memory of all folds, and keeps to the limit until the end of the block."""
+    plan, needs = next(iter(plans.values())), {}
+    for name, agent in agents.items():
+        needs[name] = agent_memory(agent, plans[name].task, plans[name].n_folds)
+    scores = plan.task.scores.scores.nbytes + plan.is_evaluated_apart * plan.judged.scores.scores.nbytes
+    workers = Workers.of(engine, sum(len(plans[name].config.seeds) * plans[name].n_folds for name in agents))
+    return within_bound(needs, scores, limit, say, workers)
 
 
 def _results(plan: Plan, outcomes: dict[str, Outcome], skipped: Skipped) -> dict[str, Any]:

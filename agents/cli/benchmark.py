@@ -10,7 +10,7 @@ import typer
 from rl_postproc.utils.errors import UserError, unwarned
 from rl_postproc.utils.interrupts import if_interrupted
 
-from .inputs import DataOptions, benchmark_config, integers, names_in, packaged_config, use_threads
+from .inputs import DataOptions, benchmark_config, integers, names_in, packaged_config, size_in_bytes, use_threads
 from .options import (
     Classes,
     Cluster,
@@ -18,6 +18,7 @@ from .options import (
     FormatOptions,
     Hop,
     Jobs,
+    Memory,
     Plugins,
     References,
     ScoreFormat,
@@ -26,7 +27,7 @@ from .options import (
     Subset,
     Threads,
 )
-from .output import certificates, console, progress, tell_data
+from .output import certificates, console, notes, progress, tell_data
 
 if TYPE_CHECKING:
     from rl_postproc.work import Engine
@@ -68,6 +69,7 @@ def benchmark(
     setting: Settings = None,
     jobs: Jobs = 1,
     cluster: Cluster = None,
+    memory: Memory = None,
     threads: Threads = 1,
 ) -> None:
     """Compare agents under the held-out protocol; writes results.json, results.csv, classes.csv and plots.
@@ -91,7 +93,7 @@ def benchmark(
 
     from ..benchmark.suite import find_suite
 
-    engine = choose_engine(jobs, cluster, threads)
+    engine, limit = choose_engine(jobs, cluster, threads), size_in_bytes(memory)
     options = DataOptions(scores, references, durations, format, format_option, hop, classes, subset)
     extra: dict[str, Any] = {"seeds": integers(seeds, "--seeds")} if seeds is not None else {}
     if folds is not None:
@@ -111,7 +113,7 @@ def benchmark(
     path = packaged_config(config)
     suite = find_suite(path)
     if suite is None:
-        whole = compare(load(config), out, threads, fresh, strict, engine)
+        whole = compare(load(config), out, threads, fresh, strict, engine, limit)
     elif data:
         raise UserError(f"'{config}' stands for several benchmarks on data of their own "
                         f"({', '.join(suite.benchmarks)}); give one of them to run it on yours.")  # fmt: skip
@@ -121,7 +123,7 @@ def benchmark(
         whole = True
         for name, part in parts.items():
             try:
-                whole &= compare(part, out / name, threads, fresh, strict, engine)
+                whole &= compare(part, out / name, threads, fresh, strict, engine, limit)
             except UserError as error:
                 if strict:
                     raise
@@ -138,8 +140,9 @@ def compare(
     fresh: bool = False,
     strict: bool = False,
     engine: Engine | None = None,
+    limit: int | None = None,
 ) -> bool:
-    """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh``, ``strict`` and ``engine``.
+    """Runs a benchmark and shows its tables; see `run_benchmark` for ``fresh``, ``strict``, ``engine`` and ``limit``.
 
     Returns:
         Whether all agents could run.
@@ -156,7 +159,7 @@ def compare(
         with unwarned():
             scores = config.load_data()
         if_interrupted(f"finished folds, if any, are kept in '{out / 'folds'}'. The same command goes on from there:")
-        results = run_benchmark(config, scores, out, show, fresh, strict, tell_data, engine)
+        results = run_benchmark(config, scores, out, show, fresh, strict, tell_data, engine, limit, notes.say)
     if_interrupted(f"the results are in '{out}'. The same command shows them:")
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from rl_postproc.utils.errors import UserError
@@ -49,31 +50,37 @@ def scored_in_parts(
     return figures, chosen_parameters(processor, task, events) if constant else {}
 
 
-def within_memory(task: TuningTask, learner: Agent, limit: int | None) -> TuningTask:
-    """States the memory that a search over parts will take, and returns the task with parts that keep to a limit.
+def within_memory(task: TuningTask, learner: Agent, limit: int | None, until: ExitStack) -> TuningTask:
+    """States the memory that tuning will take, and returns the task with parts, or chunks, that keep to a limit.
 
     Args:
         task: what is tuned on.
         learner: what tunes.
         limit: bytes, None for the usual parts.
+        until: until when chunks keep to it.
 
     Raises:
-        UserError: no parts are small enough, or the agent holds what this arithmetic knows nothing of.
+        UserError: no parts are small enough, or the scores are not in this machine's own memory.
     """
     from rl_postproc.counts.memory_need import memory_need, within
     from rl_postproc.data.streamed import PART_BYTES
     from rl_postproc.streamed_task import StreamedTask
     from rl_postproc.utils.memory import shown
 
-    from ..search.few_clips import FewClips
+    from ..memory import agent_memory, innermost, within_bound
     from .output import notes
 
-    if not isinstance(task, StreamedTask) or isinstance(learner, FewClips):
+    if task.device.type != "cpu":
         if limit is not None:
-            raise UserError("--memory bounds searches over sparse shards by agents that need sums over clips alone, such "
-                            "as 'grid_search'; leave it out, or make sparse shards with `convert --floor`.")  # fmt: skip
+            raise UserError(
+                f"--memory bounds what is held by the CPU, not by '{task.device}'; leave out one of the two."
+            )
         return task
-    need = memory_need(task.scores, task.stack, learner.levels)
+    if not isinstance(task, StreamedTask) or not innermost(learner).streams:
+        need = agent_memory(learner, task)
+        until.enter_context(within_bound({learner.name: need}, task.scores.scores.nbytes, limit, notes.say))
+        return task
+    need = memory_need(task.scores, task.stack, innermost(learner).levels)
     part_bytes = PART_BYTES if limit is None else need.part_bytes(limit)
     clips = max(1, part_bytes // need.clip)
     notes.print(f"Memory: at most about {shown(need.of(part_bytes))}, of which {shown(need.held)} are held now; {clips} of "

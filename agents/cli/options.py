@@ -52,6 +52,14 @@ Cluster = Annotated[
         metavar="ADDRESS",
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Bound of the memory, such as 4GiB; with --cluster, for one worker. Parts and chunks are made smaller to stay "
+        "within it, and what would take more is refused.",
+        metavar="SIZE",
+    ),
+]
 Plugins = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from .options import (
     FormatOptions,
     Hop,
     Jobs,
+    Memory,
     Plugins,
     References,
     ScoreFormat,
@@ -59,10 +61,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from what an interrupted run has left in the run folder.")
     ] = False,
-    memory: Annotated[
-        str | None,
-        typer.Option(help="Bound of the memory, such as 4GiB: sparse shards are read in parts that stay within it."),
-    ] = None,
+    memory: Memory = None,
     device: Annotated[str, typer.Option(help="Torch device for scores, counts and environment.")] = "cpu",
     plugin: Plugins = None,
     setting: Settings = None,
@@ -156,17 +155,17 @@ def _tune(
     from ..tune import about, tell_unmet
     from .in_parts import scored_in_parts, within_memory
 
-    with run_folder(out), progress() as show:
+    with run_folder(out), progress() as show, ExitStack() as until:
         refuse_others(out, {"folds": "the folds of a benchmark", "results.json": "the results of a benchmark"})
         show("reading scores", 0.0, {})
         with unwarned():
             scores = config.load_data(in_parts=learner.streams)
         task = TuningTask.of_config(config, scores).to(device)
         check_agent(learner, task)
-        task = within_memory(task, learner, memory)
-        task = shared_out(task, learner, engine, memory, config.plugins, lambda *done: show("counting", *done))
         report = data_report(scores)
         tell_data(report)
+        task = within_memory(task, learner, memory, until)
+        task = shared_out(task, learner, engine, memory, config.plugins, lambda *done: show("counting", *done))
         remove(out, [name for name in LEFT_TO_RESUME if not (resume and name in learner.left_to_resume)])
         _prepare_interrupt(learner, out, resume)
         what = f"training {learner.name}"

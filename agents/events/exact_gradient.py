@@ -5,13 +5,14 @@ Same network as PPO, no sampling: ``E[reward] = Σ_candidate π(candidate) · re
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from rl_postproc.metrics.f1 import DETECTION
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import FitResult, ProgressCallback, fit_best_constants, share
 from ..parts import Parts, ResumableAgent
@@ -29,6 +30,8 @@ def expected_counts(probabilities: torch.Tensor, counts: torch.Tensor) -> torch.
 
 class ExactGradient(ResumableAgent):
     """The exact gradient of the expected reward, with the network of PPO's event policy and no sampling."""
+
+    holds: ClassVar[Holds] = "events"
 
     agent: Literal["exact_gradient"] = "exact_gradient"
     start: Start = Field(default="value", description="event values, or candidates, that the policy begins with")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from rl_postproc.candidates.pool import MOST_PER_MINUTE, MOST_VOTES, PoolBounds
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..parts import ResumableAgent, Tensors
 from .checks import check_events
@@ -22,6 +23,8 @@ from .trees import MOST_LEAVES, Trees
 
 class ModelSettings(ResumableAgent, ABC):
     """Settings of agents that learn from labels of decoded events."""
+
+    holds: ClassVar[Holds] = "events"
 
     model: Literal["boosted", "network", "both"] = Field(
         default="boosted", description="gradient boosting (LightGBM), a small network, or the mean of the two"

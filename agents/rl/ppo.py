@@ -15,6 +15,7 @@ from stable_baselines3 import PPO
 
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 from rl_postproc.utils.files import unwritable
 
 from ...envs import PostProcessingPerClassVectorEnv, PostProcessingVectorEnv
@@ -80,6 +81,7 @@ class PPOAgent(Agent):
     """
 
     left_to_resume: ClassVar[tuple[str, ...]] = LEFT_TO_RESUME
+    holds: ClassVar[Holds] = "events"
 
     agent: Literal["ppo"] = "ppo"
     policy: Literal["events", "tracks", "event_features"] = Field(

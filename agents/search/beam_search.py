@@ -14,6 +14,7 @@ from rl_postproc.metrics.base import floating
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import Parameter
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import (
     Agent,
@@ -41,6 +42,7 @@ class BeamSearch(Agent):
 
     agent: Literal["beam_search"] = "beam_search"
     enumerates: ClassVar[bool] = False
+    holds: ClassVar[Holds] = "nothing"
     beam: int = Field(default=2, ge=1, le=100, description="settings that are kept from change to change")
     starts: int = Field(default=2, ge=1, le=100, description="settings that it begins with, for each stack of a choice")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import Agent, FitResult, ProgressCallback, silent
 from .trials import Trials
@@ -19,6 +20,8 @@ class CoordinateAscent(Agent):
     Where classes are separate problems (macro F1), one trial moves the same parameter of all classes at once. After it
     has converged it begins anew at a random setting.
     """
+
+    holds: ClassVar[Holds] = "sums"
 
     agent: Literal["coordinate_ascent"] = "coordinate_ascent"
     average: Literal["macro", "micro"] = Field(default="macro", description="mean over classes, or of all counts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
 
@@ -14,6 +15,7 @@ class Default(Agent):
 
     agent: Literal["default"] = "default"
     enumerates: ClassVar[bool] = False
+    holds: ClassVar[Holds] = "nothing"
 
     def fit(self, task: TuningTask, seed: int, report: ProgressCallback = silent) -> FitResult:
         """Returns the defaults."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from rl_postproc.counts.threshold_counts import ThresholdCounts
 from rl_postproc.metrics.base import Counts, total_counts
 from rl_postproc.metrics.objectives import Micro, Objective
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, require_classes_apart, silent
 from ..thresholds.filters import check_thresholds, choose_filters
@@ -78,6 +79,8 @@ class ExactSearch(Agent):
     ``smoothed`` what is maximised is smoothed over the log-odds of the threshold first, since a sharp peak does not hold
     on other clips; with ``inner_folds`` the clips say how strongly.
     """
+
+    holds: ClassVar[Holds] = "thresholds"
 
     agent: Literal["exact_search"] = "exact_search"
     average: Literal["macro", "micro"] = Field(

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from rl_postproc.metrics.base import Counts, floating, total_counts
 from rl_postproc.metrics.objectives import Constrained
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 from rl_postproc.utils.errors import UserError
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, require_classes_apart, silent
@@ -35,6 +36,7 @@ class GridSearch(Agent):
     """
 
     streams: ClassVar[bool] = True
+    holds: ClassVar[Holds] = "sums"
 
     agent: Literal["grid_search"] = "grid_search"
     scope: Literal["class", "global"] = Field(default="class", description="one setting a class, or one for all")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
 
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import Agent, FitResult, ProgressCallback, silent
 from .trials import Trials
@@ -22,6 +23,8 @@ class OptunaSearch(Agent):
     study sets everything. CMA-ES needs two dimensions: a class with a single parameter is then joined with the others
     in one study. Needs the extra ``search``.
     """
+
+    holds: ClassVar[Holds] = "sums"
 
     agent: Literal["optuna_search"] = "optuna_search"
     sampler: Literal["tpe", "cmaes"] = Field(default="tpe", description="tree-structured Parzen estimator, or CMA-ES")

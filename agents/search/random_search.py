@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import Agent, FitResult, ProgressCallback, silent
 from .trials import Trials
@@ -15,6 +16,8 @@ from .trials import Trials
 
 class RandomSearch(Agent):
     """Draws every parameter of every class uniformly from its candidates, and keeps the best."""
+
+    holds: ClassVar[Holds] = "sums"
 
     agent: Literal["random_search"] = "random_search"
     average: Literal["macro", "micro"] = Field(default="macro", description="mean over classes, or of all counts")

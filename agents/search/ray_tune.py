@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 from rl_postproc.utils.errors import UserError
 from rl_postproc.work.cluster import LOCAL, connected
 
@@ -24,6 +25,8 @@ class RayTune(Agent):
     random. All are fitted on the same clips and scored, by the objective, on the same others; the best one is then
     fitted on all clips. Needs the extra ``ray``.
     """
+
+    holds: ClassVar[Holds] = "sums"
 
     agent: Literal["ray_tune"] = "ray_tune"
     of: dict[str, Any] = Field(default={"agent": "grid_search"}, description="the agent with its settings")

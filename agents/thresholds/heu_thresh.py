@@ -17,6 +17,7 @@ from pydantic import Field
 from rl_postproc.counts.column_counts import ColumnCounts
 from rl_postproc.metrics.f1 import f1
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
 from .filters import check_thresholds, f1_of, keep_best_filters
@@ -32,6 +33,7 @@ class HeuThresh(Agent):
     """
 
     streams: ClassVar[bool] = True
+    holds: ClassVar[Holds] = "thresholds"
 
     agent: Literal["heu_thresh"] = "heu_thresh"
     average: Literal["macro", "micro"] = Field(default="micro", description="mean over classes, or of all counts")

@@ -15,6 +15,7 @@ from pydantic import Field
 from rl_postproc.counts.column_counts import ColumnCounts
 from rl_postproc.metrics.f1 import f1
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
 from .filters import Adam, check_thresholds, f1_of, keep_best_filters
@@ -29,6 +30,7 @@ class NumThresh(Agent):
     """
 
     streams: ClassVar[bool] = True
+    holds: ClassVar[Holds] = "thresholds"
 
     agent: Literal["num_thresh"] = "num_thresh"
     average: Literal["macro", "micro"] = Field(default="micro", description="mean over classes, or of all counts")

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from rl_postproc.data.streamed import StreamedScores
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 from rl_postproc.utils.errors import UserError
 
 from ..base import Agent, FitResult, ProgressCallback, constant_fit, silent
@@ -36,6 +37,7 @@ class SGLThresh(Agent):
     """
 
     streams: ClassVar[bool] = True
+    holds: ClassVar[Holds] = "thresholds"
 
     agent: Literal["sgl_thresh"] = "sgl_thresh"
     preset: Literal["dcase2017", "dcase2019", "audioset"] | None = Field(

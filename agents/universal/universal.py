@@ -10,6 +10,7 @@ from rl_postproc.data.folds import drawn_clips
 from rl_postproc.pipeline.postprocessor import PostProcessor
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
+from rl_postproc.task_memory import Holds
 from rl_postproc.utils.errors import UserError, warn
 
 from ..base import Agent, FitResult, ProgressCallback, require_clips, share
@@ -29,6 +30,7 @@ class Universal(Adapting, ResumableAgent):
     """
 
     needs_labels: ClassVar[bool] = False
+    holds: ClassVar[Holds] = "events"
 
     agent: Literal["universal"] = "universal"
     start: str | MadeAnew = Field(

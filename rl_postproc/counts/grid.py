@@ -9,6 +9,7 @@ Clips go through in chunks that stay within a memory budget and keep to a core's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -27,6 +28,16 @@ Progress = Callable[[int, int], None]
 
 CHUNK_BYTES = {"cpu": 1 << 23, "cuda": 1 << 31}
 """Size of the filtered levels of one chunk; the working memory of a thread is about 40 times as much at worst."""
+
+
+@contextmanager
+def chunks_of(n_bytes: int) -> Iterator[None]:
+    """Has chunks on the CPU be of such a size, where nothing else is asked for, until the end of the block."""
+    usual, CHUNK_BYTES["cpu"] = CHUNK_BYTES["cpu"], n_bytes
+    try:
+        yield
+    finally:
+        CHUNK_BYTES["cpu"] = usual
 
 
 def sweep(

@@ -80,7 +80,6 @@ def test_memory_is_stated_before_work_and_can_be_bounded(run: Run, data: Path) -
     )
     result = run(*train, "--scores", "shards", "--memory", "1MB")
     assert_one_sentence(result, "is too little: clip by clip this takes .* 'few_clips'")
-    assert_one_sentence(run(*train, *sources(data), "--memory", "4GiB"), "make sparse shards with `convert --floor")
 
 
 def test_workers_count_the_clips_with_the_same_result(
@@ -111,3 +110,13 @@ def test_workers_that_would_have_nothing_to_do_are_refused(run: Run, data: Path)
     assert_one_sentence((few[0], few[1], few[2][few[2].index("Error: ") :]), "200 workers .* a smaller --jobs")
     both = run(*train, "--agent", "grid_search", "--scores", "shards", "--cluster", "local")
     assert_one_sentence(both, "give one of them")
+
+
+def test_the_memory_of_a_sample_is_stated_and_can_be_bounded(run: Run, data: Path) -> None:
+    train = ["train", "--config", "stack.yaml", "--scores", "shards", "--out", "run", "--agent", "few_clips"]
+    train += ["--set", "agent.of={agent: random_search, trials: 5}", "--set", "agent.clips=25"]
+    assert_one_sentence(run(*train, "--memory", "1MB"), "is too little: this takes up to about .* fewer clips")
+    assert not Path("run", "postprocessor.json").exists()
+    code, _, err = run(*train, "--memory", "64GiB")
+    assert code == 0, err
+    assert "Memory: at most about" in err
