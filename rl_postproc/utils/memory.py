@@ -41,7 +41,7 @@ def shown(n_bytes: float) -> str:
     """Returns a number of bytes as people write it, such as ``3.7 GiB``."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if n_bytes < 1024:
-            return f"{n_bytes:.3g} {unit}"
+            return f"{n_bytes:.0f} {unit}" if n_bytes >= 100 else f"{n_bytes:.3g} {unit}"
         n_bytes /= 1024
     return f"{n_bytes:.4g} TiB"
 
