@@ -31,18 +31,18 @@ class Actions:
         """
         if form not in FORMS:
             raise UserError(f"Unknown actions '{form}'{suggest(form, FORMS)}.")
-        self.form, self._task, self._per_class = form, task, per_class
-        self.sizes = task.action_sizes(per_class)
+        self.form, self._parameters = form, task.stack.space
+        self._n_classes = None if per_class else task.scores.n_classes
+        self.sizes = self._parameters.action_sizes(self._n_classes)
         if form == "indices":
             self.space: gym.Space = gym.spaces.MultiDiscrete(self.sizes)
             return
-        parameters = task.stack.space
-        if parameters.shared:
-            raise UserError(f"Candidates are chosen class by class, and '{parameters.shared[0]}' is one for all classes; "
-                            "use actions='indices'.")  # fmt: skip
-        self.sizes = [parameters.n_candidates] * (1 if per_class else task.scores.n_classes)
+        if self._parameters.shared:
+            raise UserError(f"Candidates are chosen class by class, and '{self._parameters.shared[0]}' is one for all "
+                            "classes; use actions='indices'.")  # fmt: skip
+        self.sizes = [self._parameters.n_candidates] * (1 if per_class else task.scores.n_classes)
         self.space = gym.spaces.Discrete(self.sizes[0]) if per_class else gym.spaces.MultiDiscrete(self.sizes)
 
     def candidates(self, actions: torch.Tensor) -> torch.Tensor:
         """Returns the candidates of actions, int64 ``[env, component]`` → ``[env, class]`` (per class ``[env, 1]``)."""
-        return actions if self.form == "candidate" else self._task.candidates(actions, self._per_class)
+        return actions if self.form == "candidate" else self._parameters.of_actions(actions, self._n_classes)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import torch
@@ -18,7 +16,6 @@ from rl_postproc.counts.table import CountTable
 from rl_postproc.counts.threshold_counts import ThresholdCounts
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.data.streamed import StreamedScores
-from rl_postproc.metrics.base import Metric
 from rl_postproc.metrics.objectives import Objective
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.stages.base import Parameter, Stage
@@ -36,26 +33,10 @@ class StreamedTask(TuningTask):
     workers: Workers | None = None
     progress: Progress | None = None
 
-    def __init__(
-        self,
-        scores: ScoreSet,
-        stack: Stack,
-        metric: Metric,
-        table: CountTable | Callable[[], CountTable] | None = None,
-        objective: Objective | None = None,
-        bounds: PoolBounds | None = None,
-        grid: FeatureGrid | None = None,
-    ):
-        """Takes the parts as `TuningTask` does.
-
-        Warns:
-            DataWarning: thresholds below the floor are raised to it.
-
-        Raises:
-            UserError: the stack may make events of scores below the floor.
-        """
+    @staticmethod
+    def _suited(stack: Stack, scores: ScoreSet) -> Stack:
         assert isinstance(scores, StreamedScores)
-        super().__init__(scores, above_floor(stack, scores.floor), metric, table, objective, bounds, grid)
+        return above_floor(stack, scores.floor)
 
     @property
     def table(self) -> CountTable:
@@ -66,11 +47,6 @@ class StreamedTask(TuningTask):
     def has_large_table(self) -> bool:
         """Whether the count table is not made without need: always."""
         return True
-
-    @cached_property
-    def summed(self) -> CountTable:
-        """Counts of every candidate, summed over clips; the scores are read once."""
-        return self._group_totals(torch.zeros(self.scores.n_clips, dtype=torch.int64), 1)[0]
 
     def _group_totals(self, group: torch.Tensor, n_groups: int) -> list[CountTable]:
         return divided_totals(self.scores, self.stack, self.metric, group, n_groups, workers=self.workers,
@@ -91,20 +67,12 @@ class StreamedTask(TuningTask):
         """Refuses: features are held for all clips."""
         self._refuse("the events of each clip")
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of scores, references, stack, metric and objective; the scores are read once."""
-        scores, references = self.scores, self.scores.require_references()
-        rules = (self.stack.to_config(), self.metric.model_dump_json(), self.objective.model_dump_json())
-        digest = hashlib.sha256(repr((*rules, scores.clip_ids, scores.classes, scores.floor)).encode())
-        columns = (references.clip, references.label, references.onset, references.offset)
-        for tensor in (scores.n_frames, scores.edges, scores.durations, *columns):
-            digest.update(tensor.numpy().tobytes())
-        for _, read in scores.pieces():
+    def _read_scores(self) -> Iterator[torch.Tensor]:
+        yield torch.tensor(self.scores.floor)
+        for _, read in self.scores.pieces():
             part = read()
-            digest.update(part.track.numpy().tobytes())
-            digest.update(part.scores.numpy().tobytes())
-        return digest.hexdigest()
+            yield part.track
+            yield part.scores
 
     def on(self, scores: StreamedScores) -> StreamedTask:
         """Returns the same task on other scores, such as the same ones in smaller parts."""
@@ -153,10 +121,6 @@ class StreamedTask(TuningTask):
                             objective or self.objective, bounds or self.bounds, grid or self.grid)  # fmt: skip
         task.workers, task.progress = self.workers, self.progress
         return task
-
-    def with_objective(self, objective: Objective) -> TuningTask:
-        """Returns the task with another objective."""
-        return self._with(None, objective=objective)
 
     def _refuse(self, what: str) -> NoReturn:
         raise UserError(f"This needs {what}, but {self.scores.n_clips} clips are read in parts and never held; use an "

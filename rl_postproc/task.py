@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rl_postproc.counts.all_thresholds import sweep_all_thresholds
 from rl_postproc.counts.grid import sweep
 from rl_postproc.counts.table import CountTable
 from rl_postproc.counts.threshold_counts import ThresholdCounts
-from rl_postproc.counts.totals import added, group_totals, sweep_totals
+from rl_postproc.counts.totals import added, group_totals
 from rl_postproc.data.folds import fold_of_clips
 from rl_postproc.data.report import data_problems
 from rl_postproc.data.scores import ScoreSet
@@ -30,6 +30,7 @@ from rl_postproc.metrics.objectives import Linearisation, Macro, Objective
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.utils.checked import build
 from rl_postproc.utils.errors import UserError, warn
+from rl_postproc.utils.memory import memory, shown
 
 LARGE_TABLE = 1 << 28
 """Entries beyond which a count table is made only where clips must be told apart; half a gigabyte at two bytes each."""
@@ -66,10 +67,15 @@ class TuningTask:
             bounds: of the decoded events; the usual ones when None.
             grid: where features of events are sampled; once a frame when None.
         """
-        self.scores, self.stack, self.metric = scores, stack, metric
+        self.scores, self.stack, self.metric = scores, self._suited(stack, scores), metric
         self.objective, self.bounds = (objective or Macro()).on(scores), bounds or PoolBounds()
         self.grid = grid or FeatureGrid(scores.hop)
-        self._table = (lambda: sweep(scores, stack, metric)) if table is None else table
+        self._table = (lambda: sweep(scores, self.stack, metric)) if table is None else table
+
+    @staticmethod
+    def _suited(stack: Stack, scores: ScoreSet) -> Stack:
+        """Returns the stack for such scores."""
+        return stack
 
     @classmethod
     def build(
@@ -173,10 +179,10 @@ class TuningTask:
         """
         n_candidates, here = self.stack.space.n_candidates, memory()
         needed = self.scores.n_clips * self.scores.n_classes * n_candidates * max(1, len(self.metric.columns) - 1)
-        if here is not None and needed > here:
+        if needed > here:
             raise UserError(f"The counts of {n_candidates} candidates for each of {self.scores.n_clips} clips take "
-                            f"{needed / 2**30:.0f} GiB, and this machine has {here / 2**30:.0f}; give fewer values, or use "
-                            "an agent that needs sums over clips alone, such as 'grid_search'.")  # fmt: skip
+                            f"{shown(needed)}, and this machine has {shown(here)}; give fewer values, or use an agent that "
+                            "needs sums over clips alone, such as 'grid_search'.")  # fmt: skip
 
     @property
     def has_large_table(self) -> bool:
@@ -191,7 +197,7 @@ class TuningTask:
         """
         if isinstance(self._table, CountTable) or not self.has_large_table:
             return self.table
-        return sweep_totals(self.scores, self.stack, self.metric)
+        return self._group_totals(torch.zeros(self.scores.n_clips, dtype=torch.int64), 1)[0]
 
     def folds(self, n_folds: int, sums: bool = True) -> Iterator[tuple[TuningTask, TuningTask]]:
         """Yields for each fold of the held-out protocol the task of the clips outside and that of the clips in it.
@@ -256,9 +262,13 @@ class TuningTask:
         rules = (self.stack.to_config(), self.metric.model_dump_json(), self.objective.model_dump_json())
         digest = hashlib.sha256(repr((*rules, scores.clip_ids, scores.classes)).encode())
         events = (references.clip, references.label, references.onset, references.offset)
-        for tensor in (scores.scores, scores.n_frames, scores.edges, scores.durations, *events):
+        for tensor in chain(self._read_scores(), (scores.n_frames, scores.edges, scores.durations, *events)):
             digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
+
+    def _read_scores(self) -> Iterator[torch.Tensor]:
+        """Yields all that the scores are."""
+        yield self.scores.scores
 
     @property
     def device(self) -> torch.device:
@@ -294,7 +304,7 @@ class TuningTask:
 
     def with_objective(self, objective: Objective) -> TuningTask:
         """Returns the task with another objective."""
-        return TuningTask(self.scores, self.stack, self.metric, lambda: self.table, objective, self.bounds, self.grid)
+        return self._with(lambda: self.table, objective=objective)
 
     def of_classes(self, classes: Sequence[str]) -> TuningTask:
         """Returns the task of some classes, whose table is counted anew."""
@@ -306,50 +316,11 @@ class TuningTask:
         scores: ScoreSet | None = None,
         bounds: PoolBounds | None = None,
         grid: FeatureGrid | None = None,
+        objective: Objective | None = None,
     ) -> TuningTask:
         """Returns the task with another table and other parts."""
-        return TuningTask(self.scores if scores is None else scores, self.stack, self.metric, table, self.objective,
-                          bounds or self.bounds, grid or self.grid)  # fmt: skip
-
-    def action_sizes(self, per_class: bool) -> list[int]:
-        """Returns the number of values of every action component.
-
-        Joint: the parameters of class scope for each class in turn, then those of global scope once. Per class: all
-        parameters of one class.
-
-        Raises:
-            UserError: ``per_class`` with a parameter of global scope.
-        """
-        space = self.stack.space
-        local = [n for n, shared in zip(space.sizes, space.is_shared, strict=True) if not shared]
-        if not per_class:
-            common = [n for n, shared in zip(space.sizes, space.is_shared, strict=True) if shared]
-            return local * self.scores.n_classes + common
-        if space.shared:
-            raise UserError(
-                f"The per-class environment cannot tune '{space.shared[0]}', whose scope is global; use the joint one."
-            )
-        return local
-
-    def candidates(self, actions: torch.Tensor, per_class: bool) -> torch.Tensor:
-        """Returns the candidates that actions stand for, int64 ``[env, action]`` → ``[env, class]`` (or ``[env, 1]``)."""
-        space = self.stack.space
-        n_classes = 1 if per_class else self.scores.n_classes
-        local = [i for i, shared in enumerate(space.is_shared) if not shared]
-        shared = [i for i, shared in enumerate(space.is_shared) if shared]
-        index = torch.empty(len(actions), n_classes, len(space.parameters), dtype=torch.int64, device=actions.device)
-        split = n_classes * len(local)
-        index[..., local] = actions[:, :split].reshape(len(actions), n_classes, len(local))
-        index[..., shared] = actions[:, None, split:]
-        return space.candidate(index)
-
-
-def memory() -> int | None:
-    """Returns the bytes of this machine's memory, None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+        return TuningTask(self.scores if scores is None else scores, self.stack, self.metric, table,
+                          objective or self.objective, bounds or self.bounds, grid or self.grid)  # fmt: skip
 
 
 def _called(value: Any) -> str:

@@ -86,7 +86,7 @@ def random_tracks(task: TuningTask) -> PostProcessor:
     """The plain policy with weights large enough to choose differently from track to track."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = TrackNetwork(task.scores.n_classes, 8, 32, task.action_sizes(per_class=True))
+        network = TrackNetwork(task.scores.n_classes, 8, 32, task.stack.space.action_sizes(None))
         for parameter in network.parameters():
             parameter.data.normal_(std=1.0 if parameter.ndim > 1 else 0.3)
     return PostProcessor(task.stack, task.scores.classes, TrackPolicy(network, task.scores.hop), task.scores.hop)

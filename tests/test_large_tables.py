@@ -91,6 +91,6 @@ def test_a_table_that_memory_does_not_hold_is_refused_before_it_is_counted(monke
     with pytest.raises(UserError, match=r"8 candidates for each of 13 clips take .* this machine has .*'grid_search'"):
         _ = task.table
     make_agent({"agent": "grid_search", "selection": "maximum"}).fit(task, 0)
-    monkeypatch.setattr(module, "memory", lambda: None)
+    monkeypatch.setattr(module, "memory", lambda: float("inf"))
     monkeypatch.setattr(module, "sweep", sweep)
     assert task.table.n_clips == 13

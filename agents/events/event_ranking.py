@@ -73,7 +73,7 @@ class EventRanking(ModelSettings):
             raise UserError("The agent 'event_ranking' needs at least two clips for its inner held-out predictions.")
 
     def fit_parts(self, task: TuningTask, seed: int, report: ProgressCallback, parts: Parts) -> FitResult:
-        """Learns on inner folds, and chooses the rule of each class on the inner held-out clips."""
+        """Learns on inner folds, and chooses between events and whole clips for each class on the inner held-out clips."""
         task = task.to("cpu")
         self.check(task)
         scores = task.scores
@@ -163,7 +163,7 @@ def _choose(
     for own in columns:
         stretches = Stretches.of_events(together([own], scores))
         areas.append(class_areas(count_ranked(references, stretches, scores.durations, scenario.criteria), scenario))
-    areas[-1] = areas[-1] - (_CLEARLY if found else 0.0)
+    areas[-1] = areas[-1] - _CLEARLY
     best = torch.from_numpy(np.array(areas).argmax(0))
     kept = [tuple(column[(best == i)[own[1]]] for column in own) for i, own in enumerate(columns)]
     chosen = together(kept, scores)

@@ -60,7 +60,7 @@ class TrackActor(Actor):
     def __init__(self, task: TuningTask, channels: int, hidden: int):
         """Takes a task and the settings of the network."""
         super().__init__(task.table.decides().flatten(), task.scores.n_classes)
-        self.network = TrackNetwork(self.n_classes, channels, hidden, task.action_sizes(per_class=True))
+        self.network = TrackNetwork(self.n_classes, channels, hidden, task.stack.space.action_sizes(None))
         # Small logits at the start.
         nn.init.orthogonal_(self.network.head[-1].weight, 0.01)  # pyright: ignore[reportArgumentType]
         self._tracks = FrameTracks(task.scores, task.scores.hop)

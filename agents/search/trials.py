@@ -18,7 +18,7 @@ from ..base import Average, FitResult, constant_fit
 
 
 class Trials:
-    """Scores actions (indices of values, in the joint layout of `TuningTask.action_sizes`) and remembers the best.
+    """Scores actions (indices of values, in the joint layout of `ParameterSpace.action_sizes`) and remembers the best.
 
     Attributes:
         sizes: number of values of each action component, int64 ``[component]``.
@@ -31,7 +31,7 @@ class Trials:
     def __init__(self, task: TuningTask, average: Average):
         self.task, self._metric = task, task.metric
         self._objective = Micro() if average == "micro" else task.objective
-        self.sizes = torch.tensor(task.action_sizes(per_class=False))
+        self.sizes = torch.tensor(task.stack.space.action_sizes(task.scores.n_classes))
         self._totals = floating({name: column.cpu() for name, column in task.summed.totals().items()})
         self._classes = torch.arange(task.scores.n_classes)
         terms = self._objective.class_terms(self._metric, self._totals)
@@ -47,7 +47,7 @@ class Trials:
         Returns:
             Score of each class ``[trial, class]`` where classes are separate, else of the setting ``[trial, 1]``.
         """
-        candidate = self.task.candidates(actions, per_class=False)
+        candidate = self.task.stack.space.of_actions(actions, len(self._classes))
         counts = self._counts(candidate)
         if self.separate:
             score = self._objective.class_terms(self._metric, counts)

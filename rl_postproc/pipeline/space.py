@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 
 from rl_postproc.stages.base import Parameter, combine
+from rl_postproc.utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,36 @@ class ParameterSpace:
         if not columns:
             return torch.zeros(self.n_candidates, dtype=torch.int64)
         return torch.unique(self.values[:, columns], dim=0, return_inverse=True)[1]
+
+    def action_sizes(self, n_classes: int | None) -> list[int]:
+        """Returns the number of values of every component of an action, which names a value of every parameter.
+
+        Args:
+            n_classes: the parameters of class scope for each class in turn, then those of global scope once; all
+                parameters of one class when None.
+
+        Raises:
+            UserError: one class alone, with a parameter of global scope.
+        """
+        local = [n for n, shared in zip(self.sizes, self.is_shared, strict=True) if not shared]
+        if n_classes is not None:
+            return local * n_classes + [n for n, shared in zip(self.sizes, self.is_shared, strict=True) if shared]
+        if self.shared:
+            raise UserError(
+                f"The per-class environment cannot tune '{self.shared[0]}', whose scope is global; use the joint one."
+            )
+        return local
+
+    def of_actions(self, actions: torch.Tensor, n_classes: int | None) -> torch.Tensor:
+        """Returns the candidates that actions stand for, int64 ``[env, action]`` → ``[env, class]`` (or ``[env, 1]``)."""
+        n = 1 if n_classes is None else n_classes
+        local = [i for i, shared in enumerate(self.is_shared) if not shared]
+        common = [i for i, shared in enumerate(self.is_shared) if shared]
+        index = torch.empty(len(actions), n, len(self.parameters), dtype=torch.int64, device=actions.device)
+        split = n * len(local)
+        index[..., local] = actions[:, :split].reshape(len(actions), n, len(local))
+        index[..., common] = actions[:, None, split:]
+        return self.candidate(index)
 
 
 def strides_of(sizes: Sequence[int]) -> tuple[int, ...]:

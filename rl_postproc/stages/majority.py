@@ -1,4 +1,7 @@
-"""Median filters of a few levels: a median is above a level where most of its window is, which running sums tell."""
+"""One median filter of one or two levels, as constants need it; `rl_postproc.stages.majority_votes` serves sweeps.
+
+A median is above a level where most of its window is, which running sums tell.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from rl_postproc.stages.sorting_networks import EdgeMode, pad_edges
 
 
 def majority_filter(x: torch.Tensor, n_frames: torch.Tensor, kernel: int, edge: EdgeMode = "reflect") -> torch.Tensor:
-    """Filters levels as `rl_postproc.stages.sorting_networks.median_filter` does, in less time where these are few.
+    """Filters levels as `rl_postproc.stages.median.median_filter` does, in less time where these are few.
 
     Args:
         x: levels ``[frame, track]``, uint8, 0 beyond a track's last frame.

@@ -42,7 +42,7 @@ def trajectory(task: TuningTask, seed: int, actions: list[np.ndarray], **argumen
 
 
 def plan(task: TuningTask, steps: int, envs: int = N) -> np.ndarray:
-    sizes = task.action_sizes(per_class=True)
+    sizes = task.stack.space.action_sizes(None)
     return np.random.default_rng(0).integers(0, sizes, (steps, envs, len(sizes)))
 
 

@@ -14,11 +14,12 @@ STACK = [
 
 
 def test_a_global_parameter_without_a_choice_ties_no_classes_together() -> None:
-    task = TuningTask.build(small_simulation(8), STACK)
-    assert task.stack.space.shared == ()
-    assert task.action_sizes(per_class=True) == [1, 2]
-    assert task.action_sizes(per_class=False) == [1, 2] * 3
-    assert task.candidates(torch.tensor([[0, 1]]), per_class=True).tolist() == [[1]]
+    space = TuningTask.build(small_simulation(8), STACK).stack.space
+    assert space.shared == ()
+    assert space.action_sizes(None) == [1, 2]
+    assert space.action_sizes(3) == [1, 2] * 3
+    assert space.of_actions(torch.tensor([[0, 1]]), None).tolist() == [[1]]
+    assert space.of_actions(torch.tensor([[0, 1, 0, 0, 0, 1]]), 3).tolist() == [[1, 0, 1]]
 
 
 def test_the_strides_lead_from_value_indices_to_candidates() -> None:

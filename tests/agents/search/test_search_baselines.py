@@ -176,7 +176,7 @@ def test_vpg_paper_counts_every_pass_as_the_environment_does(task, monkeypatch):
     actions, clips, reward, macro = seen[0]
     for k in range(4):
         assert sorted(clips[:, k].tolist()) == list(range(task.scores.n_clips))
-        choice = task.candidates(actions[k], per_class=False)
+        choice = task.stack.space.of_actions(actions[k], task.scores.n_classes)
         assert float(macro[k]) == pytest.approx(task.table.score(choice).macro, abs=1e-6)
         assert float(reward[k]) == pytest.approx(task.scores.n_clips * float(macro[k]), rel=1e-5)
     assert len({tuple(clips[:, k].tolist()) for k in range(4)}) > 1
