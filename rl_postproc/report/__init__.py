@@ -1,0 +1,1 @@
+"""Reports: one HTML page of results, curves and clips, which needs neither server nor network."""
