@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-EXPECTED = ("CUDA", "real data", r"needs '.*shared")
+EXPECTED = ("CUDA", "real data", r"needs '.*shared", "needs Chromium")
 """Reasons to skip that no installation can mend: no such device, or the data is not here."""
 
 
