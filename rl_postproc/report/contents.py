@@ -50,7 +50,7 @@ class Chart:
     Attributes:
         caption: what it shows.
         description: what it shows in words, for those who do not see it.
-        figures: plotly figures as plain values (``data``, ``layout``) by name; the names are chosen from if there are several.
+        figures: plotly figures as plain values (``data``, ``layout``) by name; of several one is chosen.
         choice: what is chosen, such as ``class``.
     """
 

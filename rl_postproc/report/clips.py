@@ -1,0 +1,212 @@
+"""The clips of a report: score tracks as bytes, events with their kinds of errors, and which clips are kept of many."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
+from rl_postproc.diary.kinds import KINDS, Errors, find_errors
+from rl_postproc.metrics.base import Metric
+from rl_postproc.metrics.event_based.collars import CollarMetric
+from rl_postproc.metrics.f1 import DETECTION
+from rl_postproc.report.browser import Browser, BrowserEvents
+
+FLOOR = 0.05
+"""Tracks that stay below it, and hold no event, are left out."""
+MOST_FRAMES = 1500
+"""Frames of a track beyond which neighbours are shown by their highest score."""
+SCORE_BYTES = 1_400_000
+"""Compressed bytes that score tracks may take."""
+MOST_EVENTS = 60_000
+"""Events of all systems and references that are kept."""
+
+
+def make_browser(
+    scores: ScoreSet,
+    systems: Mapping[str, Events],
+    metric: Metric,
+    chosen: Mapping[str, Sequence[float | None]] | None = None,
+    score_bytes: int = SCORE_BYTES,
+    most_events: int = MOST_EVENTS,
+) -> tuple[Browser, list[str]]:
+    """Puts together what the clip browser shows.
+
+    Of more clips than the report may hold those are kept on which the systems differ most: the range of their true
+    positives, and of their false alarms. Without references, the range of their numbers of events.
+
+    Args:
+        scores: the clips, with references or without.
+        systems: events of at least one system over these clips and classes, by name.
+        metric: what tells true positives, and kinds of errors where it matches events by onset and offset.
+        chosen: thresholds by system and class, None where a class has none.
+        score_bytes: compressed bytes that score tracks may take.
+        most_events: events of all systems and references that are kept.
+
+    Returns:
+        The clips, and sentences on what was left out.
+    """
+    scores = scores.to("cpu")
+    systems = {name: events.to("cpu") for name, events in systems.items()}
+    notes, errors = list[str](), dict[str, Errors]()
+    counts = _counts(scores, systems, metric)
+    if scores.references is not None and isinstance(metric, CollarMetric):
+        errors = {name: find_errors(scores.references, events, metric) for name, events in systems.items()}
+    tracks = _Tracks.of(scores, [*systems.values(), *([scores.references] if scores.references is not None else [])])
+    kept = _kept(scores, tracks, systems, counts, score_bytes, most_events)
+    if len(kept) < scores.n_clips:
+        notes.append(f"The clip browser holds {len(kept)} of {scores.n_clips} clips, those on which the systems differ most; "
+                     "tables and charts are of all.")  # fmt: skip
+    if tracks.is_uneven:
+        notes.append("Frames of uneven length are drawn as if all of a clip were equally long; events are exact.")
+    if tracks.step > 1:
+        notes.append(f"Of score tracks longer than {MOST_FRAMES} frames the browser shows the highest of each "
+                     f"{tracks.step} neighbours; events are exact.")  # fmt: skip
+    own = tracks.of_clips(kept)
+    browser = Browser(
+        clip_ids=[scores.clip_ids[i] for i in kept.tolist()],
+        durations=scores.durations[kept].double().numpy(),
+        classes=scores.classes,
+        tracks=own.label.astype(np.int32),
+        n_tracks=np.bincount(own.clip, minlength=len(kept)).astype(np.int32),
+        n_frames=own.n_frames.astype(np.int32),
+        steps=own.steps,
+        scores=own.levels,
+        floor=FLOOR,
+        systems={name: _shown(events, kept, errors[name].estimates if name in errors else None, metric)
+                 for name, events in systems.items()},
+        counts={name: column[kept.numpy()] for name, column in counts.items()},
+        references=None if scores.references is None else _shown(
+            scores.references, kept, torch.stack([own.references for own in errors.values()]) if errors else None, None),
+        kinds=KINDS if errors else {},
+        chosen=chosen or {},
+        n_clips=scores.n_clips,
+    )  # fmt: skip
+    return browser, notes
+
+
+def _counts(scores: ScoreSet, systems: Mapping[str, Events], metric: Metric) -> dict[str, np.ndarray]:
+    """Returns true positives, events and references of each clip by system; nothing where they are not counted."""
+    if scores.references is None or not set(DETECTION) <= set(metric.columns):
+        return {}
+    found = {}
+    for name, events in systems.items():
+        counted = metric.count(scores.references, events)
+        columns = [counted[column].sum(1).cpu() for column in ("true_positives", "estimated", "reference")]
+        found[name] = torch.stack(columns, 1).numpy().astype(np.int32)
+    return found
+
+
+def _kept(
+    scores: ScoreSet,
+    tracks: _Tracks,
+    systems: Mapping[str, Events],
+    counts: Mapping[str, np.ndarray],
+    score_bytes: int,
+    most_events: int,
+) -> torch.Tensor:
+    """Returns the clips that are kept, int64 ``[kept]``, in the order of the set."""
+    n_events = torch.stack([_per_clip(events) for events in systems.values()]).sum(0)
+    if counts:
+        hits, found = (torch.from_numpy(np.stack([own[:, i] for own in counts.values()])).long() for i in (0, 1))
+        differing = _range(hits) + _range(found - hits)
+    else:
+        differing = _range(torch.stack([_per_clip(events) for events in systems.values()]))
+    if scores.references is not None:
+        n_events = n_events + _per_clip(scores.references)
+    # Of equal clips the busier ones, then in the order of the set.
+    order = torch.argsort(differing * (int(n_events.max()) + 1) + n_events, descending=True, stable=True)
+    n_kept = int((n_events[order].cumsum(0) <= most_events).sum())
+    if (size := tracks.compressed(torch.arange(scores.n_clips))) > score_bytes:
+        # By the mean, then by the clips themselves, the busy of which take more.
+        n_kept = min(n_kept, int(scores.n_clips * score_bytes / size))
+        while n_kept > 1 and (size := tracks.compressed(order[:n_kept])) > score_bytes:
+            n_kept = min(n_kept - 1, int(n_kept * score_bytes / size))
+    return order[: max(1, n_kept)].sort().values
+
+
+def _per_clip(events: Events) -> torch.Tensor:
+    return torch.bincount(events.clip, minlength=len(events.clip_ids))
+
+
+def _range(values: torch.Tensor) -> torch.Tensor:
+    return values.amax(0) - values.amin(0)
+
+
+def _shown(events: Events, kept: torch.Tensor, kind: torch.Tensor | None, metric: Metric | None) -> BrowserEvents:
+    """Returns the events of some clips; confidences where not all are alike."""
+    place = torch.full((len(events.clip_ids),), -1)
+    place[kept] = torch.arange(len(kept))
+    own = place[events.clip] >= 0
+    sure = events.confidence[own]
+    return BrowserEvents(
+        clip=place[events.clip][own].numpy().astype(np.int32),
+        label=events.label[own].numpy().astype(np.int32),
+        onset=events.onset[own].numpy(),
+        offset=events.offset[own].numpy(),
+        kind=None if kind is None else kind[..., own].numpy().astype(np.int8),
+        confidence=sure.double().numpy() if metric is not None and bool((sure != 1).any()) else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    """The tracks that are shown, as bytes.
+
+    Attributes:
+        clip: clip of each track, int64 ``[track]``, ascending.
+        label: class of each track, int64 ``[track]``.
+        n_frames: frames of each clip, int64 ``[clip]``.
+        steps: seconds from frame to frame of each clip, float64 ``[clip]``.
+        levels: all frames of all tracks, uint8.
+        step: number of neighbours that one frame stands for.
+        is_uneven: whether frames of a clip are not all equally long.
+    """
+
+    clip: np.ndarray
+    label: np.ndarray
+    n_frames: np.ndarray
+    steps: np.ndarray
+    levels: np.ndarray
+    step: int
+    is_uneven: bool
+
+    @classmethod
+    def of(cls, scores: ScoreSet, events: Sequence[Events]) -> _Tracks:
+        """Makes the tracks of all clips that reach the floor or hold an event."""
+        valid = torch.arange(scores.width) < scores.n_frames[:, None]
+        levels = (scores.scores.clamp(0, 1) * 255).round().to(torch.uint8) * valid[:, None]
+        kept = scores.scores.masked_fill(~valid[:, None], 0).amax(2) >= FLOOR
+        for own in events:
+            kept[own.clip, own.label] = True
+        step = -(-scores.width // MOST_FRAMES)
+        if step > 1:
+            padded = torch.nn.functional.pad(levels, (0, -scores.width % step))
+            levels = padded.unflatten(2, (-1, step)).amax(3)
+        n_frames = -(-scores.n_frames // step)
+        clip, label = kept.nonzero(as_tuple=True)
+        inside = torch.arange(levels.shape[2]) < n_frames[clip][:, None]
+        edges = scores.edges.expand(scores.n_clips, -1)
+        hop = edges.gather(1, scores.n_frames[:, None])[:, 0] / scores.n_frames
+        place = torch.arange(edges.shape[1])
+        away = (edges - place * hop[:, None]).abs().where(place <= scores.n_frames[:, None], 0)
+        return cls(clip.numpy(), label.numpy(), n_frames.numpy(), (hop * step).numpy(),
+                   levels[clip, label][inside].numpy(), step, bool((away.amax(1) > hop / 2).any()))  # fmt: skip
+
+    def of_clips(self, clips: torch.Tensor) -> _Tracks:
+        """Returns the tracks of some clips, in ascending order, whose clips are numbered anew."""
+        place = np.full(len(self.n_frames), -1)
+        place[clips.numpy()] = np.arange(len(clips))
+        own = place[self.clip] >= 0
+        frames = np.repeat(own, self.n_frames[self.clip])
+        return _Tracks(place[self.clip[own]], self.label[own], self.n_frames[clips.numpy()], self.steps[clips.numpy()],
+                       self.levels[frames], self.step, self.is_uneven)  # fmt: skip
+
+    def compressed(self, clips: torch.Tensor) -> int:
+        """Returns the bytes that the tracks of some clips take once they are compressed."""
+        return len(zlib.compress(self.of_clips(clips.sort().values).levels.tobytes(), 6))
