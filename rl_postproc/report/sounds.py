@@ -1,0 +1,128 @@
+"""What is heard of the clips of a report: compressed audio and spectrograms of those on which systems differ most."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from rl_postproc.formats.clip_names import match_names
+from rl_postproc.report.browser import Browser, Sound
+from rl_postproc.sources.audio import Samples
+from rl_postproc.sources.recordings import Recording, find_recordings
+from rl_postproc.utils.errors import UserError
+
+RATE = 16_000
+"""Samples a second that are kept."""
+MOST_BYTES = 3_000_000
+"""Bytes that all sounds may take."""
+MOST_SECONDS = 600
+"""Longer clips are left out."""
+BANDS, COLUMNS = 64, 400
+"""Size of a spectrogram at the most."""
+RANGE = 80.0
+"""Decibels from the loudest to silence."""
+
+
+def with_sounds(browser: Browser, audio: Sequence[Path], most_bytes: int = MOST_BYTES) -> tuple[Browser, list[str]]:
+    """Returns the browser with the sounds of its clips, and sentences on what was left out.
+
+    Those on which systems differ most come first, until all take as many bytes as they may.
+
+    Args:
+        browser: the clips.
+        audio: files and folders of recordings, called as the clips.
+        most_bytes: what they may take together.
+
+    Raises:
+        UserError: a recording cannot be read, none is of these clips, or a library is missing.
+    """
+    recordings = {own.clip: own for own in find_recordings(audio)}
+    found = match_names(browser.clip_ids, list(recordings))
+    if not found:
+        raise UserError(f"None of the {len(recordings)} recordings in '{audio[0]}' is called as one of the clips, such as "
+                        f"'{browser.clip_ids[0]}'; give the folder of their audio.")  # fmt: skip
+    sounds, taken, long = dict[int, Sound](), 0, 0
+    for clip in _by_difference(browser):
+        if (name := browser.clip_ids[clip]) not in found:
+            continue
+        if browser.durations[clip] > MOST_SECONDS:
+            long += 1
+            continue
+        sound = read_sound(recordings[found[name]])
+        taken += len(sound.data) + sound.spectrogram.size
+        if taken > most_bytes and sounds:
+            break
+        sounds[clip] = sound
+    notes = []
+    if len(sounds) < len(browser.clip_ids):
+        without = len(browser.clip_ids) - len(found)
+        said = f"{len(sounds)} of the {len(browser.clip_ids)} clips can be heard, those on which the systems differ most"
+        said += f"; of {without} there is no recording" if without else ""
+        notes.append(said + (f"; {long} are longer than {MOST_SECONDS // 60} minutes" if long else "") + ".")
+    return replace(browser, sounds=sounds), notes
+
+
+def read_sound(recording: Recording) -> Sound:
+    """Returns a recording as MP3 at 16 kHz, or at its own rate if that is lower, with its mel spectrogram.
+
+    Raises:
+        UserError: it cannot be read, or the library that compresses is missing or too old.
+    """
+    import soundfile
+
+    if "MP3" not in soundfile.available_formats():
+        raise UserError("Sounds are kept as MP3, which this version of soundfile does not write; update it with "
+                        "`pip install -U soundfile`.")  # fmt: skip
+    stream = Samples(recording, min(RATE, recording.rate))
+    samples, file = np.concatenate(list(stream)), io.BytesIO()
+    soundfile.write(file, samples, stream.rate, format="MP3", subtype="MPEG_LAYER_III")
+    return Sound("audio/mpeg", file.getvalue(), spectrogram(samples, stream.rate), stream.rate / 2)
+
+
+def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Returns levels in mel bands, from 0 (80 dB below the loudest, or less) to 255, uint8 ``[band, column]``.
+
+    Args:
+        samples: float32 ``[sample]``.
+        rate: samples a second.
+    """
+    from scipy.signal import stft
+
+    window = 1 << max(5, round(np.log2(rate * 0.032)))
+    padded = np.pad(samples, (0, max(0, window - len(samples))))
+    hop = max(window // 4, -(-len(padded) // COLUMNS))
+    _, _, spectrum = stft(padded, rate, nperseg=window, noverlap=max(0, window - hop), boundary=None, padded=True)
+    if hop > window:  # frames of a window each would leave gaps: the loudest of each column stays
+        step = -(-spectrum.shape[1] // COLUMNS)
+        power = np.abs(np.pad(spectrum, ((0, 0), (0, -spectrum.shape[1] % step)))) ** 2
+        power = power.reshape(len(power), -1, step).max(2)
+    else:
+        power = np.abs(spectrum) ** 2
+    mel = _mel_filters(window // 2 + 1, rate) @ power
+    level = 10 * np.log10(np.maximum(mel, 1e-12) / max(float(mel.max()), 1e-12))
+    return ((level.clip(-RANGE, 0) + RANGE) / RANGE * 255).round().astype(np.uint8)
+
+
+def _mel_filters(n_bins: int, rate: int) -> np.ndarray:
+    """Returns triangles that are evenly spaced in mel (HTK's formula), float64 ``[band, bin]``; each holds a bin at least."""
+    top = 2595 * np.log10(1 + rate / 2 / 700)
+    centres = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1) / (rate / 2) * (n_bins - 1)
+    bins = np.arange(n_bins)
+    rising = (bins - centres[:-2, None]) / np.maximum(np.diff(centres)[:-1, None], 1e-9)
+    falling = (centres[2:, None] - bins) / np.maximum(np.diff(centres)[1:, None], 1e-9)
+    filters = np.minimum(rising, falling).clip(0)
+    filters[np.arange(BANDS), centres[1:-1].round().astype(int)] += filters.sum(1) == 0
+    return filters
+
+
+def _by_difference(browser: Browser) -> list[int]:
+    """Returns the clips, those first on which true positives and false alarms of the systems differ most."""
+    if not browser.counts:
+        return list(range(len(browser.clip_ids)))
+    counts = np.stack(list(browser.counts.values()))
+    apart = np.ptp(counts[..., 0], 0) + np.ptp(counts[..., 1] - counts[..., 0], 0)
+    return np.argsort(-apart, kind="stable").tolist()
