@@ -27,7 +27,8 @@ from .config import BenchmarkConfig
 from .folds import CONFIDENCE, COUNTS, EVENTS, RESULT
 
 PLOTS = ("agents.png", "classes.png", "curves.png", "learning_curve.png", "calibration.png", "clip.png")
-RESULTS = ("results.json", "results.csv", "classes.csv", *PLOTS)
+PAGE = "report.html"
+RESULTS = ("results.json", "results.csv", "classes.csv", *PLOTS, PAGE)
 WRITTEN = ("config.yaml", "versions.json", "data.json", *RESULTS)
 """The files of a finished benchmark, beside the folds."""
 

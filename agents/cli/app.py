@@ -23,6 +23,7 @@ from .export import export
 from .listing import list_names
 from .make import make
 from .output import console, notes
+from .report import report
 from .scores import scores
 from .simulate import simulate
 from .train import train
@@ -31,7 +32,8 @@ app = typer.Typer(
     help="Tune the post-processing of sound event detectors: scores in, better events out.\n\n"
     "Begin with `rl-postproc demo`. With scores of your own: `benchmark` tells which agent is worth it on clips that "
     "it has not seen, `train` tunes a post-processor, `apply` turns scores into events with it, and `evaluate` scores "
-    "events; `diary` tells what kinds of errors they make. Of audio alone `scores` makes scores. `list` shows all that "
+    "events; `diary` tells what kinds of errors they make, and `report` makes a page to look at. "
+    "Of audio alone `scores` makes scores. `list` shows all that "
     "configs can name, `datasets` the public data that can be downloaded.",
     no_args_is_help=True,
     add_completion=False,
@@ -56,6 +58,7 @@ for command in (
     export,
     evaluate,
     diary,
+    report,
     convert,
     simulate,
     make,

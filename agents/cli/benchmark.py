@@ -147,11 +147,15 @@ def compare(
     Returns:
         Whether all agents could run.
     """
+    from rl_postproc.report.page import write_report
+
     from rl_postproc.results import objective_tables, tables
     from rl_postproc.results.judges_table import judges_table
 
-    from ..benchmark.outcome import RESULTS
+    from ..benchmark.outcome import PAGE, RESULTS
     from ..benchmark.run import run_benchmark
+    from ..report.make import make_report
+    from ..report.runs import open_run
 
     use_threads(threads)
     with progress() as show:
@@ -160,6 +164,10 @@ def compare(
             scores = config.load_data()
         if_interrupted(f"finished folds, if any, are kept in '{out / 'folds'}'. The same command goes on from there:")
         results = run_benchmark(config, scores, out, show, fresh, strict, tell_data, engine, limit, notes.say)
+        if_interrupted(f"the results are in '{out}', without a report. The same command makes it:")
+        show("making the report", 1.0, {})
+        with unwarned():
+            write_report(make_report(open_run(out, {}, scores=scores)), out / PAGE)
     if_interrupted(f"the results are in '{out}'. The same command shows them:")
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:
@@ -192,4 +200,6 @@ def compare(
         console.print(tables.published_table(results))
     written = ", ".join(name for name in RESULTS if (out / name).exists())
     console.say(f"{certificates(results['rows'])}. Results and plots are in {out}: {written}.")
+    # On a line of its own, never broken, so that it can be followed.
+    console.say(f"Look at it:\n{out / PAGE}")
     return not results["skipped"]

@@ -52,8 +52,9 @@ def report(
     --durations. Of many clips those are kept on which the systems differ most, and the page says so. --audio needs the
     extra `panns`. Collars of events by themselves go with --set metric.KEY=VALUE.
     """
-    from rl_postproc.pipeline.postprocessor import shipped
     from rl_postproc.report.page import write_report
+
+    from rl_postproc.pipeline.postprocessor import shipped
     from rl_postproc.report.sounds import with_sounds
 
     from ..report.compare import compare_runs

@@ -158,7 +158,8 @@ def _agents(pairs: list[Pair], task: TuningTask, names: tuple[str, str], label: 
         entry = vars(own)
         rows.append([
             pair.name, float(a[0]), float(b[0]), with_interval(entry, signed=True),
-            with_interval(entry, signed=True, suffix="_adjusted"), permutation_p(metric, objective, pair.counts[0], pair.counts[1]),
+            with_interval(entry, signed=True, suffix="_adjusted"),
+            permutation_p(metric, objective, pair.counts[0], pair.counts[1]),
             int((gain > 0).sum()), int((gain < 0).sum()), int((gain == 0).sum()),
         ])  # fmt: skip
     return Section("What changed", [Table(f"Macro {label} in both runs, in percent", columns, rows)])

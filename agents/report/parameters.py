@@ -28,7 +28,10 @@ def parameters_section(run: Run, most: int = 12) -> Section | None:
         return None
     tables, without = list[Table | Text](), list[str]()
     for name, made in list(run.made_by.items())[:most]:
-        folds = []
+        spread, folds = not isinstance(made[0][0].policy, Constant), []
+        if spread and run.task.scores.references is None:
+            tables.append(Text(f"How the choices of {name} are spread over clips is told where there are references."))
+            continue
         for processor, clips in made:
             scores = run.task.scores if len(clips) == run.task.scores.n_clips else run.task.scores.select(clips)
             task = TuningTask(scores, processor.stack, run.task.metric)
@@ -37,7 +40,6 @@ def parameters_section(run: Run, most: int = 12) -> Section | None:
         if set(names) <= {"events_per_minute"}:
             without.append(name)
             continue
-        spread = not isinstance(made[0][0].policy, Constant)
         said = "most frequent over clips (10 % to 90 % of them)" if spread else "constants"
         said += f", medians of {len(folds)} folds" if len(folds) > 1 else ""
         columns = [Column("class"), *(Column(key.replace("_", " "), "number") for key in names)]

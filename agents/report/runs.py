@@ -12,13 +12,15 @@ import torch
 from rl_postproc.config import TaskConfig, build_config, load_config
 from rl_postproc.data.events import Events
 from rl_postproc.data.report import data_report
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import EventBased, Metric, total_counts
 from rl_postproc.metrics.certify import CertifiedScores, evaluate
 from rl_postproc.pipeline.postprocessor import PostProcessor, shipped, with_classes
 from rl_postproc.pipeline.stack import Stack
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.errors import UserError
-from rl_postproc.utils.files import read_json
+
+from .files import read_curve, read_data, read_figures, read_results, read_versions
 
 Kind = Literal["benchmark", "train", "apply", "events"]
 
@@ -63,20 +65,21 @@ class Run:
         return EventBased() if self.task is None else self.task.metric
 
 
-def open_run(path: Path, data: dict[str, Any], metric: Metric | None = None) -> Run:
+def open_run(path: Path, data: dict[str, Any], metric: Metric | None = None, scores: ScoreSet | None = None) -> Run:
     """Reads a run.
 
     Args:
         path: folder of `benchmark` or `train`, name of a shipped post-processor, or a file of events.
         data: the data section of a config, which takes the place of the run's own; empty without.
         metric: what is counted of events, or of a post-processor on other clips; the usual one when None.
+        scores: those that a benchmark was run on, if they are in memory already.
 
     Raises:
         UserError: there is no run, it is not finished, or the data given are not those of it.
     """
     path = shipped(path)
     if (path / "results.json").is_file():
-        return _benchmark(path, data)
+        return _benchmark(path, data, scores)
     if (path / "postprocessor.json").is_file():
         return _post_processor(path, data, metric)
     if (path / "folds").is_dir():
@@ -90,13 +93,13 @@ def open_run(path: Path, data: dict[str, Any], metric: Metric | None = None) -> 
     return _events(path, data, metric)
 
 
-def _benchmark(path: Path, data: dict[str, Any]) -> Run:
+def _benchmark(path: Path, data: dict[str, Any], scores: ScoreSet | None) -> Run:
     from ..benchmark.config import BenchmarkConfig
     from ..benchmark.folds import RESULT
     from ..benchmark.outcome import read_pooled
     from ..benchmark.plan import make_plans, row_tasks
 
-    results = read_json(path / "results.json")
+    results = read_results(path)
     config = load_config(BenchmarkConfig, path / "config.yaml")
     notes, plans = list[str](), {}
     try:
@@ -104,9 +107,9 @@ def _benchmark(path: Path, data: dict[str, Any]) -> Run:
             raise UserError(
                 f"The benchmark in '{path}' scores agents on an evaluation set of its own; leave out --scores."
             )
-        scores = (
-            build_config(TaskConfig, {"data": data}, "the command line").load_data() if data else config.load_data()
-        )
+        if data:
+            scores = build_config(TaskConfig, {"data": data}, "the command line").load_data()
+        scores = config.load_data() if scores is None else scores
         plans = make_plans(config, row_tasks(config, scores), config.load_evaluation())
     except UserError as error:
         if data:
@@ -117,7 +120,7 @@ def _benchmark(path: Path, data: dict[str, Any]) -> Run:
     for name in agents:
         row = next(row for row in results["rows"] if row["agent"] == name)
         folders = [path / "folds" / f"{name}_seed{row['seed']}_fold{k}" for k in range(_n_folds(results))]
-        curves[name] = [read_json(folder / RESULT).get("curve", []) for folder in folders]
+        curves[name] = [read_curve(folder / RESULT, "curve") for folder in folders]
         if not plans:
             continue
         plan = plans[name]
@@ -130,7 +133,7 @@ def _benchmark(path: Path, data: dict[str, Any]) -> Run:
     if len({row["seed"] for row in results["rows"]}) > 1:
         notes.append("Clips, errors and parameters are of the first seed; the figures are means over all seeds.")
     return Run(path, "benchmark", results["title"], task, systems, results, {}, made_by, curves, _text(path / "config.yaml"),
-               _json(path / "versions.json"), _json(path / "data.json"), notes)  # fmt: skip
+               read_versions(path), read_data(path), notes)  # fmt: skip
 
 
 def _n_folds(results: dict[str, Any]) -> int:
@@ -163,12 +166,12 @@ def _post_processor(path: Path, data: dict[str, Any], metric: Metric | None) -> 
         except UserError as error:
             notes.append(f"Without clips and curves, since the scores of this run cannot be read: {error}")
     name = path.name
-    results = {} if data else _json(path / "report.json")
-    told = [] if data else [curve for curve in [_json(path / "curve.json")] if curve]
+    results = {} if data else read_figures(path)
+    told = [] if data else [curve for curve in [read_curve(path / "curve.json")] if curve]
     kind: Kind = "apply" if data else "train"
     if scores is None:
         return Run(path, kind, name, None, {}, results, curves={name: told}, config=_text(path / "config.yaml"),
-                   versions=_json(path / "versions.json"), data=_json(path / "data.json"), notes=notes)  # fmt: skip
+                   versions=read_versions(path), data=read_data(path), notes=notes)  # fmt: skip
     scores = with_classes(scores, processor.classes)
     processor.check(scores)
     every = torch.arange(scores.n_clips)
@@ -176,12 +179,12 @@ def _post_processor(path: Path, data: dict[str, Any], metric: Metric | None) -> 
         name: processor.apply(scores),
         "defaults": processor.stack.events(scores, processor.stack.space.defaults),
     }
-    task = TuningTask.build(scores, processor.stack, own_metric)
+    task = TuningTask(scores, processor.stack, own_metric or EventBased())
     if kind == "train":
         notes.append("All figures are on the clips that were tuned on, so that they are optimistic; `rl-postproc benchmark` "
                      "tells what to expect on others.")  # fmt: skip
     return _with_figures(Run(path, kind, name, task, systems, results, {}, {name: [(processor, every)]}, {name: told},
-                             _text(path / "config.yaml"), _json(path / "versions.json"), data_report(scores).to_json(),
+                             _text(path / "config.yaml"), read_versions(path), data_report(scores).to_json(),
                              notes))  # fmt: skip
 
 
@@ -198,7 +201,7 @@ def _events(path: Path, data: dict[str, Any], metric: Metric | None) -> Run:
         raise UserError(f"The events in '{path}' are of clip '{lost[0]}', of which there are no scores; give the scores of "
                         "these clips.")  # fmt: skip
     events = Events.from_rows([(listed[clip], *rest) for clip, *rest in rows], scores.clip_ids, scores.classes)
-    task = TuningTask.build(scores, Stack.default(), metric)
+    task = TuningTask(scores, Stack.default(), metric or EventBased())
     return _with_figures(Run(path, "events", path.name, task, {path.stem: events}, data=data_report(scores).to_json()))
 
 
@@ -219,7 +222,3 @@ def _metric_of(processor: PostProcessor) -> Metric | None:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-def _json(path: Path) -> Any:
-    return read_json(path) if path.is_file() else {}

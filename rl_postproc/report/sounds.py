@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,9 @@ def with_sounds(browser: Browser, audio: Sequence[Path], most_bytes: int = MOST_
     notes = []
     if len(sounds) < len(browser.clip_ids):
         without = len(browser.clip_ids) - len(found)
-        said = f"{len(sounds)} of the {len(browser.clip_ids)} clips can be heard, those on which the systems differ most"
+        said = (
+            f"{len(sounds)} of the {len(browser.clip_ids)} clips can be heard, those on which the systems differ most"
+        )
         said += f"; of {without} there is no recording" if without else ""
         notes.append(said + (f"; {long} are longer than {MOST_SECONDS // 60} minutes" if long else "") + ".")
     return replace(browser, sounds=sounds), notes
@@ -95,7 +98,8 @@ def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
     window = 1 << max(5, round(np.log2(rate * 0.032)))
     padded = np.pad(samples, (0, max(0, window - len(samples))))
     hop = max(window // 4, -(-len(padded) // COLUMNS))
-    _, _, spectrum = stft(padded, rate, nperseg=window, noverlap=max(0, window - hop), boundary=None, padded=True)
+    overlap: Any = {"nperseg": window, "noverlap": max(0, window - hop), "boundary": None}
+    _, _, spectrum = stft(padded, rate, **overlap)
     if hop > window:  # frames of a window each would leave gaps: the loudest of each column stays
         step = -(-spectrum.shape[1] // COLUMNS)
         power = np.abs(np.pad(spectrum, ((0, 0), (0, -spectrum.shape[1] % step)))) ** 2

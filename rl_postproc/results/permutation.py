@@ -36,8 +36,8 @@ def permutation_p(
     generator, one = torch.Generator().manual_seed(seed), torch.ones(1, n_clips, dtype=torch.float64)
 
     def difference(swapped: torch.Tensor) -> torch.Tensor:
-        kept = torch.cat([1 - swapped, swapped], 1)
-        return (resampled(metric, objective, both, kept.flip(1)) - resampled(metric, objective, both, kept))[:, 0]
+        mine, theirs = torch.cat([1 - swapped, swapped], 1), torch.cat([swapped, 1 - swapped], 1)
+        return (resampled(metric, objective, both, theirs) - resampled(metric, objective, both, mine))[:, 0]
 
     observed = difference(0 * one).abs()
     extreme = 1
