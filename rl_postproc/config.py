@@ -111,6 +111,23 @@ class DataConfig(BaseModel):
                             f"'{self.scores}'.")  # fmt: skip
         return files
 
+    def from_anywhere(self, base: Path | None = None) -> DataConfig:
+        """Returns the same data with full paths, for a config that is kept elsewhere.
+
+        Args:
+            base: folder of the config file, from which relative paths start; the working folder when None.
+        """
+        if self.simulated is not None:
+            return self
+        if self.root:
+            return self.model_copy(update={"root": str(self._root(base).resolve())})
+        root = self._root(base)
+        given = {key: path for key in ("scores", "references", "durations") if (path := getattr(self, key)) is not None}
+        full = {
+            key: path if catalogue.is_named(path, root) else str((root / path).resolve()) for key, path in given.items()
+        }
+        return self.model_copy(update=full)
+
     def _root(self, base: Path | None) -> Path:
         """Returns the folder from which relative paths start."""
         if self.root and os.environ.get(DATA_VARIABLE):

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from rl_postproc.config import TaskConfig
+from rl_postproc.config import DataConfig, TaskConfig
 from rl_postproc.data.report import DataReport
 from rl_postproc.utils.code_version import code_version
 from rl_postproc.utils.files import write_json, write_text
@@ -21,7 +21,7 @@ def write_data(out: Path, report: DataReport, evaluation: DataReport | None = No
 
 
 def save_provenance(out: Path, config: TaskConfig, seeds: list[int]) -> None:
-    """Writes the resolved config and the versions that a run depends on."""
+    """Writes the resolved config, with full paths of the data, and the versions that a run depends on."""
     import importlib.metadata
 
     names = ("rl-postproc", "torch", "numpy", "scipy", "gymnasium", "stable-baselines3", "sed_eval")
@@ -34,5 +34,7 @@ def save_provenance(out: Path, config: TaskConfig, seeds: list[int]) -> None:
     write_json(out / "versions.json", {"python": platform.python_version(), **versions,
                                        "code": code_version(), "seeds": seeds,
                                        "threads": torch.get_num_threads()})  # fmt: skip
+    named = {key: data for key in ("data", "evaluation") if isinstance(data := getattr(config, key, None), DataConfig)}
+    kept = config.model_copy(update={key: data.from_anywhere(config.base) for key, data in named.items()})
     # Last: a config without versions is the user's own.
-    write_text(out / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    write_text(out / "config.yaml", yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False))

@@ -194,3 +194,23 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint(
     assert not list(tmp_path.glob(".checkpoint*"))
     torch.manual_seed(0)
     assert len(agent("tracks").fit_in(task, 1, lambda *_: None, tmp_path, True).curve) == 5
+
+
+def test_the_config_of_a_run_finds_its_data_from_anywhere(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RL_POSTPROC_DATA", raising=False)
+    names = {"scores": "scores", "references": "references.tsv", "durations": "durations.tsv"}
+    beside = {key: f"data/{name}" for key, name in names.items()}
+    for out, section in (("beside", beside), ("rooted", {**names, "root": "data"})):
+        config = config_file(tmp_path, data=section, agents=["default"]).rename(tmp_path / f"{out}.yaml")
+        assert run("benchmark", config.name, "--out", f"runs/{out}")[0] == 0
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        code, _, err = run("benchmark", f"../runs/{out}/config.yaml", "--out", "again")
+        assert code == 0, err
+        first, second = (
+            json.loads(Path(path, "results.json").read_text())["rows"][0] for path in (f"../runs/{out}", "again")
+        )
+        assert first["macro_f1"] == second["macro_f1"]
+        monkeypatch.chdir(tmp_path)
