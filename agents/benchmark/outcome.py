@@ -23,13 +23,13 @@ from rl_postproc.results.tables import score_label, write_classes, write_rows
 from rl_postproc.task import TuningTask
 from rl_postproc.utils.files import read_json, write_json
 
+from ..report import PAGES
 from .config import BenchmarkConfig
 from .folds import CONFIDENCE, COUNTS, EVENTS, RESULT
 
 PLOTS = ("agents.png", "classes.png", "curves.png", "learning_curve.png", "calibration.png", "clip.png")
-PAGE = "report.html"
-RESULTS = ("results.json", "results.csv", "classes.csv", *PLOTS, PAGE)
-WRITTEN = ("config.yaml", "versions.json", "data.json", *RESULTS)
+RESULTS = ("results.json", "results.csv", "classes.csv", *PLOTS)
+WRITTEN = ("config.yaml", "versions.json", "data.json", *RESULTS, *PAGES)
 """The files of a finished benchmark, beside the folds."""
 
 

@@ -148,12 +148,12 @@ def compare(
         Whether all agents could run.
     """
     from rl_postproc.report.page import write_report
-
     from rl_postproc.results import objective_tables, tables
     from rl_postproc.results.judges_table import judges_table
 
-    from ..benchmark.outcome import PAGE, RESULTS
+    from ..benchmark.outcome import RESULTS
     from ..benchmark.run import run_benchmark
+    from ..report import PAGES
     from ..report.make import make_report
     from ..report.runs import open_run
 
@@ -167,7 +167,7 @@ def compare(
         if_interrupted(f"the results are in '{out}', without a report. The same command makes it:")
         show("making the report", 1.0, {})
         with unwarned():
-            write_report(make_report(open_run(out, {}, scores=scores)), out / PAGE)
+            write_report(make_report(open_run(out, {}, scores=scores)), out / PAGES[0])
     if_interrupted(f"the results are in '{out}'. The same command shows them:")
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:
@@ -201,5 +201,5 @@ def compare(
     written = ", ".join(name for name in RESULTS if (out / name).exists())
     console.say(f"{certificates(results['rows'])}. Results and plots are in {out}: {written}.")
     # On a line of its own, never broken, so that it can be followed.
-    console.say(f"Look at it:\n{out / PAGE}")
+    console.say(f"Look at it:\n{out / PAGES[0]}")
     return not results["skipped"]

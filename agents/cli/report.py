@@ -9,6 +9,7 @@ import typer
 
 from rl_postproc.utils.errors import UserError, unwarned
 
+from ..report import PAGES
 from .inputs import DataOptions, with_plugins
 from .options import Classes, Durations, FormatOptions, Hop, Plugins, References, ScoreFormat, Scores, Settings, Subset
 from .output import notes, output_file, progress
@@ -52,9 +53,8 @@ def report(
     --durations. Of many clips those are kept on which the systems differ most, and the page says so. --audio needs the
     extra `panns`. Collars of events by themselves go with --set metric.KEY=VALUE.
     """
-    from rl_postproc.report.page import write_report
-
     from rl_postproc.pipeline.postprocessor import shipped
+    from rl_postproc.report.page import write_report
     from rl_postproc.report.sounds import with_sounds
 
     from ..report.compare import compare_runs
@@ -97,5 +97,5 @@ def with_heard(made: Any, browser: Any, said: list[str]) -> Any:
 def _place(path: Path, compared: bool) -> Path:
     """Returns where the report of a run goes unless it is said."""
     if not path.is_dir() or path.parent.name == "trained":
-        return Path("report.html")
-    return path / ("compared.html" if compared else "report.html")
+        return Path(PAGES[compared])
+    return path / PAGES[compared]

@@ -12,6 +12,7 @@ from rl_postproc.utils.errors import UserError, suggest, unwarned, warn
 from rl_postproc.utils.interrupts import if_interrupted
 from rl_postproc.utils.seeds import MOST_SEED
 
+from ..report import PAGES
 from .inputs import COMMAND_LINE, DataOptions, given_options, size_in_bytes, use_threads, with_plugins
 from .next_step import apply_command
 from .options import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from ..base import Agent
 
-WRITTEN = ("config.yaml", "versions.json", "data.json", "curve.json", "report.json", "curve.png", "clip.png")
+WRITTEN = ("config.yaml", "versions.json", "data.json", "curve.json", "report.json", "curve.png", "clip.png", *PAGES)
 """What stands beside the post-processor in its run folder."""
 
 

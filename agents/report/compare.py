@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from rl_postproc.data.events import Events
+from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import Macro
 from rl_postproc.metrics.base import Metric
 from rl_postproc.report.clips import make_browser
@@ -65,6 +66,9 @@ def compare_runs(first: Run, second: Run, watch: Callable[[str, float], None] = 
     metric, notes = task.metric, [*first.notes, *(note for note in second.notes if note not in first.notes)]
     if second.metric != metric:
         notes.append(f"The runs count by different metrics; here both are counted by that of '{names[0]}'.")
+    assert second.task is not None
+    if not _same_scores(task.scores, second.task.scores):
+        notes.append(f"The runs are on different scores of the same clips; tracks are those of '{names[0]}'.")
     pairs, alone = _pairs(first, second, task)
     watch("comparing", 0.3)
     label = score_label(metric.score_name)
@@ -90,6 +94,7 @@ def compare_runs(first: Run, second: Run, watch: Callable[[str, float], None] = 
 
 
 def _same_clips(first: Run, second: Run) -> TuningTask:
+    """Returns the first run's clips, which must be the second's, with the same references."""
     for run in (first, second):
         if run.task is None:
             raise UserError(f"Two runs are compared on their clips. {run.notes[0]}")
@@ -101,7 +106,25 @@ def _same_clips(first: Run, second: Run) -> TuningTask:
             where = first if odd[0] in own else second
             raise UserError(f"The runs are of different {'clips' if what == 'clip' else 'classes'}: the {what} '{odd[0]}' is "
                             f"in '{where.path}' alone; compare runs on the same ones.")  # fmt: skip
+    if a.require_references().to_rows() != _in_order_of(a, b.require_references()).to_rows():
+        raise UserError(f"The runs in '{first.path}' and '{second.path}' have other references for the same clips; compare "
+                        "runs on the same ones.")  # fmt: skip
     return first.task
+
+
+def _in_order_of(scores: ScoreSet, events: Events) -> Events:
+    """Returns events over the clips and classes of a set, in its order."""
+    return Events.from_rows(events.to_rows(), scores.clip_ids, scores.classes)
+
+
+def _same_scores(first: ScoreSet, second: ScoreSet) -> bool:
+    """Returns whether two sets, of the same clips and classes, have the same scores."""
+    if first.scores.shape != second.scores.shape:
+        return False
+    places = ({name: i for i, name in enumerate(names)} for names in (second.clip_ids, second.classes))
+    clips, classes = (torch.tensor([place[name] for name in names])
+                      for place, names in zip(places, (first.clip_ids, first.classes), strict=True))  # fmt: skip
+    return torch.equal(first.scores, second.scores[clips][:, classes])
 
 
 def _names(first: Run, second: Run) -> tuple[str, str]:
@@ -114,7 +137,7 @@ def _pairs(first: Run, second: Run, task: TuningTask) -> tuple[list[Pair], list[
     references = task.scores.require_references()
 
     def pair(name: str, *events: Events) -> Pair:
-        same = [Events.from_rows(own.to_rows(), task.scores.clip_ids, task.scores.classes) for own in events]
+        same = [_in_order_of(task.scores, own) for own in events]
         counted = [task.metric.count(references, own) for own in same]
         columns = torch.stack([torch.stack([own[key] for key in task.metric.columns]) for own in counted])
         return Pair(name, same[0], same[1], columns.double())

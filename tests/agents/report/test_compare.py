@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from program import SIMULATED, config_file, process, sources
 from rl_postproc.agents.report.compare import compare_runs
 from rl_postproc.agents.report.runs import open_run
 
 from rl_postproc.report.contents import Report, Table
+from rl_postproc.task import TuningTask
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,20 @@ def test_a_run_and_itself_differ_by_nothing(runs: Path) -> None:
         assert list(row[5:]) == [1.0, 0, 0, 12]
     assert not found["Clips gained and lost"].rows
     assert "Settings that differ" not in found
+
+
+def test_another_detector_of_the_same_clips_is_told(runs: Path, tmp_path: Path) -> None:
+    run = open_run(runs / "first", {})
+    assert run.task is not None
+    scores = replace(run.task.scores, scores=run.task.scores.scores**2)
+    report = compare_runs(run, replace(run, task=TuningTask(scores, run.task.stack, run.task.metric)))
+    assert [note for note in report.notes if "different scores of the same clips" in note]
+    flipped = run.task.scores.select(torch.arange(run.task.scores.n_clips).flip(0))
+    events = {
+        name: events.select(torch.arange(run.task.scores.n_clips).flip(0)) for name, events in run.systems.items()
+    }
+    report = compare_runs(run, replace(run, task=TuningTask(flipped, run.task.stack, run.task.metric), systems=events))
+    assert not report.notes
+    assert all(
+        row[3] == (0.0, "+0.00 (+0.0 to +0.0)") for row in tables(report)["Macro F1 in both runs, in percent"].rows
+    )
