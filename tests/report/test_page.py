@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -139,6 +140,12 @@ def test_cells_show_percents_four_digits_and_a_dash_for_what_is_unknown(tmp_path
     cells = [re.sub(r"\s+", " ", cell) for cell in re.findall(r"<td[^>]*>([^<]*)", text)]
     assert cells == ["−12.3 %", "0.0001235", "–", "12,345,678", "–", "three"]
     assert 'data-value="-0.1234"' in text and 'data-value="nan"' not in text
+
+
+def test_a_sample_of_clips_is_told(tmp_path: Path) -> None:
+    sampled = dataclasses.replace(make_browser(5), n_clips=9000)
+    assert "5 of 9000 clips are here" in written(make_report(sampled), tmp_path)
+    assert "clips are here" not in written(make_report(make_browser(5)), tmp_path)
 
 
 def test_figures_lose_digits_and_nan_but_keep_templates() -> None:

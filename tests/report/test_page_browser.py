@@ -63,7 +63,7 @@ def open_page(window: tuple[sync_api.Page, list[str]], report: Path) -> Iterator
 
     def call(path: Path = report, hash: str = "", width: int = 1300, scheme: str = "light") -> sync_api.Page:
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="no-preference")
         page.goto("about:blank")
         page.goto(path.as_uri() + hash)
         page.wait_for_selector("html[data-ready]", state="attached")
@@ -282,6 +282,9 @@ def test_sound_moves_the_cursor_and_a_click_in_the_figure_seeks(open_page: Open)
     now = page.evaluate(time)
     assert now > 5
     assert page.evaluate(place) == pytest.approx(left + now / 10 * (box["width"] - left - right), abs=3)
+    page.emulate_media(reduced_motion="reduce")
+    page.evaluate("document.querySelector('#clip-audio audio').play()")
+    page.wait_for_function(f"() => {place} > {page.evaluate(place) + 5}")
     page.locator("#clip-list [role=option]", has_text="clip-0004").click()
     wait_for_clip(page, 4)
     assert page.locator("#clip-audio").is_hidden() and page.locator("#cursor").is_hidden()

@@ -49,6 +49,8 @@ function themeTemplate() {
       colorway, paper_bgcolor: panel, plot_bgcolor: panel, xaxis: axis, yaxis: axis,
       font: { family: "system-ui, sans-serif", size: 12, color: text },
       margin: { l: 56, r: 16, t: 24, b: 48 },
+      // Where a finger scrolls, it does not zoom.
+      dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
       hoverlabel: { bgcolor: panel, bordercolor: muted, font: { color: text }, align: "left", namelength: -1 },
       legend: { bgcolor: "rgba(0,0,0,0)", orientation: "h", y: -0.2, itemclick: false, itemdoubleclick: false },
     },

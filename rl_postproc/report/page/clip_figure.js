@@ -5,6 +5,7 @@ const THRESHOLD_DASHES = ["dash", "dot"];
 const MARGIN = { l: 76, r: 58, t: 8, b: 40 };
 const ROW = { title: 20, track: 64, lane: 19, gap: 12, spectrogram: 120 };
 const MOST_CLASSES = 40;
+const MOST_POINTS = 5000;
 const SHOWN_FROM = 0.5 * 255;
 
 const forPlotly = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -19,19 +20,15 @@ function drawnClasses(clips, clip, pair, all) {
   return { labels: labels.filter((label) => kept.has(label)), total: labels.length };
 }
 
-// What a bar says: the kind of error in short and in words; of references what each of the pair made of it.
-function barTexts(clips, pair, event) {
-  const error = (kind) => (kind === null || kind === undefined || kind < 0 ? null : clips.kinds[kind]);
-  const short = (kind) => clips.short[kind];
-  if (event.kinds) {
-    const parts = pair.map((system, side) => ({ side: SIDES[side], kind: event.kinds[system] })).filter(({ kind }) => error(kind));
-    return {
-      short: parts.map(({ side, kind }) => `${side} ${short(kind)}`).join(" · "),
-      long: parts.map(({ side, kind }) => `${side}: ${error(kind).join(" – ")}`),
-    };
-  }
-  const found = error(event.kind);
-  return { short: found ? short(event.kind) : "", long: found ? [found.join(" – ")] : [] };
+// The errors of an event, each in short, by name and in words; of a reference what each of the pair made of it.
+function errorsOf(clips, pair, event) {
+  const found = event.kinds ? pair.map((system, side) => [`${SIDES[side]} `, event.kinds[system]]) : [["", event.kind]];
+  return found
+    .filter(([, kind]) => clips.kinds[kind])
+    .map(([side, kind]) => {
+      const [name, words] = clips.kinds[kind];
+      return { short: side + clips.short[kind], name: side + name, words: `${side}${name}: ${words}` };
+    });
 }
 
 // One trace of bars for all classes: rows are those of `layRows`.
@@ -39,9 +36,10 @@ function barTrace(clips, pair, lanes, rows, theme) {
   const drawn = rows.flatMap(({ label, lanes: tops }) =>
     lanes.flatMap(({ events, name, paint }, lane) =>
       events.filter((event) => event.label === label).map((event) => {
-        const { short, long } = barTexts(clips, pair, event);
+        const wrong = errorsOf(clips, pair, event);
+        const short = wrong.map((error) => error.short).join(" · ");
         const sure = event.confidence === null ? [] : [`confidence ${event.confidence}`];
-        const told = [`${clips.classes[label]}, ${name}`, `${event.onset.toFixed(2)} to ${event.offset.toFixed(2)} s`, ...long, ...sure];
+        const told = [`${clips.classes[label]}, ${name}`, `${event.onset.toFixed(2)} to ${event.offset.toFixed(2)} s`, ...wrong.map(({ words }) => words), ...sure];
         return { event, short, paint, at: -tops[lane], told: told.map(forPlotly).join("<br>") };
       }),
     ),
@@ -66,8 +64,11 @@ function trackTraces(rows, step, theme) {
   const line = { x: [], y: [], text: [] };
   const area = { x: [], y: [] };
   for (const { scores, track } of rows.filter((row) => row.scores)) {
-    const times = Array.from({ length: scores.length + 1 }, (_, frame) => Math.round(frame * step * 1e4) / 1e4);
-    const shares = Array.from(times, (_, frame) => scores[Math.min(frame, scores.length - 1)] / 255);
+    const every = Math.ceil(scores.length / MOST_POINTS);
+    const times = Array.from({ length: Math.ceil(scores.length / every) }, (_, i) => Math.round(i * every * step * 1e4) / 1e4);
+    const shares = times.map((_, i) => Math.max(...scores.subarray(i * every, (i + 1) * every)) / 255);
+    times.push(Math.round(scores.length * step * 1e4) / 1e4);
+    shares.push(shares[shares.length - 1]);
     const heights = shares.map((share) => share * ROW.track - track);
     line.x.push(...times, null);
     line.y.push(...heights, null);
@@ -149,7 +150,7 @@ function clipFigure(clips, clip, pair, all, pixels) {
   const data = [...trackTraces(rows, clips.steps[clip], theme), barTrace(clips, pair, lanes, rows, theme)];
   if (sound) data.unshift(spectrogramTrace(sound, pixels, duration, theme));
   const layout = {
-    template: themeTemplate(), height: height + MARGIN.t + MARGIN.b, margin: MARGIN, barmode: "overlay", hovermode: "closest", dragmode: "zoom",
+    template: themeTemplate(), height: height + MARGIN.t + MARGIN.b, margin: MARGIN, barmode: "overlay", hovermode: "closest",
     shapes, annotations, showlegend: false,
     xaxis: { range: [0, duration], minallowed: 0, maxallowed: duration, automargin: false, title: { text: "time (s)", standoff: 6 }, zeroline: false },
     yaxis: {
@@ -164,6 +165,9 @@ function figureNote(clips, clip, shown, total) {
   const told = [];
   if (!shown) told.push("No class has an event or a score above 0.5 here; tick “all classes” to see the scores.");
   if (shown < total) told.push(`The ${shown} of ${total} classes with events or the highest scores are drawn.`);
+  if (clips.nFrames[clip] > MOST_POINTS) {
+    told.push(`Each point of a score is the highest of ${Math.ceil(clips.nFrames[clip] / MOST_POINTS)} frames.`);
+  }
   if (clips.floor > 0 && clips.nTracks[clip] < clips.classes.length) told.push(`Scores of classes that stay below ${clips.floor} are not kept.`);
   return told.join(" ");
 }

@@ -37,6 +37,8 @@ class ClipList {
       const fewer = this.clips.gain(pair, clip);
       gain.textContent = fewer === null ? "" : fewer > 0 ? `▲ ${fewer}` : fewer < 0 ? `▼ ${-fewer}` : "=";
       gain.className = fewer ? "" : "same";
+      const told = [a, b, gain].map((box, i) => box.textContent && `${heads[i + 1].textContent} ${i < 2 ? box.textContent : fewer}`);
+      option.setAttribute("aria-label", [this.clips.clips[clip], ...told.filter(Boolean)].join(", "));
     });
   }
 

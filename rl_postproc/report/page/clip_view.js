@@ -140,7 +140,7 @@ class ClipView {
       .map(([name, event]) => {
         const time = (seconds) => [seconds, seconds.toFixed(2)];
         const sure = event.confidence === null ? null : [event.confidence, event.confidence.toFixed(2)];
-        return [name, clips.classes[event.label], time(event.onset), time(event.offset), barTexts(clips, pair, event).long.join("; ") || null, sure];
+        return [name, clips.classes[event.label], time(event.onset), time(event.offset), errorsOf(clips, pair, event).map((error) => error.name).join(", ") || null, sure];
       });
     const columns = [["system", "text"], ["class", "text"], ["onset (s)", "number"], ["offset (s)", "number"], ["error", "text"], ["confidence", "number"]];
     folded.querySelector(".table").replaceChildren(makeTable(`Events of ${clips.clips[clip]}`, columns, rows));

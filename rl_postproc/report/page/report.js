@@ -62,7 +62,7 @@ function startBrowser(clips) {
     if (clip < 0 && !first) return;
     compare();
     const opened = clip >= 0 ? clip : list.shown[0];
-    if (clip >= 0) byId("clips-heading").scrollIntoView();
+    if (clip >= 0) byId("clips-heading").scrollIntoView({ behavior: "instant" });
     if (opened !== undefined) await list.choose(opened);
   }
   addEventListener("hashchange", () => restore(false));
