@@ -67,7 +67,10 @@ def test_the_wheel_holds_every_module_and_config_and_nothing_else(wheel: Path) -
             "rl_postproc/configs": ROOT / "configs",
         }.items()
         for path in folder.rglob("*")
-        if path.suffix in (".py", ".yaml", ".csv") or path.name == "py.typed" or path.parent.parent.name == "trained"
+        if path.suffix in (".py", ".yaml", ".csv")
+        or path.name == "py.typed"
+        or path.parent.name == "page"
+        or path.parent.parent.name == "trained"
     }
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert any(name.endswith("LICENSE") for name in names)

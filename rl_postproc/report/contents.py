@@ -51,6 +51,8 @@ class Chart:
         caption: what it shows.
         description: what it shows in words, for those who do not see it.
         figures: plotly figures as plain values (``data``, ``layout``) by name; of several one is chosen.
+            Texts are shown as they are, only templates (``hovertemplate``) may hold tags such as ``<br>``.
+            Traces without dashes, symbols, patterns or colours of their own get them by their place, in light and in dark.
         choice: what is chosen, such as ``class``.
     """
 
