@@ -30,10 +30,15 @@ def results_section(results: Results) -> Section:
     over = next((entry["gain"]["over"] for entry in results["agents"] if "gain" in entry), "baseline")
     rates = [name for name in ("precision", "recall") if f"macro_{name}" in rows[0]]
     what = results["objective"]["name"].replace("_", " ") if "objective" in results else f"macro {label}"
+    over_what = "clips and seeds" if len({row["seed"] for row in rows}) > 1 else "clips"
     columns = [
         Column("agent"),
-        Column(f"held-out macro {label}", "percent", "mean over seeds"),
-        Column(f"{what} (95 %)", "number" if "objective" in results else "percent", "with its interval over clips"),
+        *([Column(f"held-out macro {label}", "percent", "mean over seeds")] if "objective" in results else []),
+        Column(
+            f"held-out {what} (95 %)",
+            "number" if "objective" in results else "percent",
+            f"mean over seeds, with its interval over {over_what}",
+        ),
         Column(f"gain over {over} (95 %)", "percent", "paired over clips; the interval holds by itself"),
         Column("… all gains together", "percent", "the same gain, with intervals that hold for all agents at once"),
         *(Column(f"macro {name}", "percent") for name in rates),
@@ -48,7 +53,7 @@ def results_section(results: Results) -> Section:
         entry = of_agent[name]
         cells.append([
             name,
-            _mean(own, f"macro_{score}"),
+            *([_mean(own, f"macro_{score}")] if "objective" in results else []),
             with_interval(entry, 100 if "objective" not in results else 1),
             with_interval(entry.get("gain"), signed=True),
             with_interval(entry.get("gain"), signed=True, suffix="_adjusted"),
@@ -84,7 +89,7 @@ def _agents_chart(results: Results, what: str) -> Chart:
     ends = [(scale * entry["low"], scale * entry["high"]) for entry in entries]
     figure = points([entry["agent"] for entry in entries], [scale * entry["value"] for entry in entries], ends,
                     what + (" in %" if scale == 100 else ""))  # fmt: skip
-    return Chart("Held out, with 95 % intervals over clips",
+    return Chart("Held out, with 95 % intervals",
                  "A point for each agent with its interval; the table above holds the numbers.", {"": figure})  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def test_the_events_of_a_benchmark_count_as_its_results_say(folders: Path) -> No
     report = make_report(run)
     assert report.title == "Benchmark: A <title>"
     table = report.sections[0].parts[0]
-    macro = {row[0]: row[1] for row in table.rows}  # pyright: ignore[reportAttributeAccessIssue]
+    macro = {row[0]: row[1][0] for row in table.rows}  # pyright: ignore[reportAttributeAccessIssue]
     assert macro == {row["agent"]: pytest.approx(row["macro_f1"]) for row in results["rows"]}
     assert [section.title for section in report.sections] == [
         "Results",
