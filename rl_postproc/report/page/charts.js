@@ -52,11 +52,11 @@ function themeTemplate() {
       // Where a finger scrolls, it does not zoom.
       dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
       hoverlabel: { bgcolor: panel, bordercolor: muted, font: { color: text }, align: "left", namelength: -1 },
-      legend: { bgcolor: "rgba(0,0,0,0)", orientation: "h", y: -0.2, itemclick: false, itemdoubleclick: false },
+      legend: { bgcolor: "rgba(0,0,0,0)", orientation: "h", y: 1.02, yanchor: "bottom", itemclick: false, itemdoubleclick: false },
     },
     data: {
       scatter: cycle((i) => ({ line: { dash: DASHES[i], width: 1.8 }, marker: { symbol: SYMBOLS[i], size: 7 } })),
-      bar: cycle((i) => ({ marker: { pattern: { shape: HATCHES[i], solidity: 0.25 }, line: { width: 0 } } })),
+      bar: cycle((i) => ({ marker: { pattern: { shape: HATCHES[i], solidity: 0.3, fillmode: "overlay", fgopacity: 0.75 }, line: { width: 0 } } })),
     },
   };
 }

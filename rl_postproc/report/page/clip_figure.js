@@ -27,8 +27,15 @@ function errorsOf(clips, pair, event) {
     .filter(([, kind]) => clips.kinds[kind])
     .map(([side, kind]) => {
       const [name, words] = clips.kinds[kind];
-      return { short: side + clips.short[kind], name: side + name, words: `${side}${name}: ${words}` };
+      return { side, short: clips.short[kind], name: side + name, words: `${side}${name}: ${words}` };
     });
+}
+
+// Of a reference that both get wrong in the same way: AB and the kind.
+function inShort(wrong) {
+  const kinds = new Set(wrong.map(({ short }) => short));
+  if (wrong.length > 1 && kinds.size === 1) return `${SIDES.join("")} ${wrong[0].short}`;
+  return wrong.map(({ side, short }) => side + short).join(" · ");
 }
 
 // One trace of bars for all classes: rows are those of `layRows`.
@@ -37,7 +44,7 @@ function barTrace(clips, pair, lanes, rows, theme) {
     lanes.flatMap(({ events, name, paint }, lane) =>
       events.filter((event) => event.label === label).map((event) => {
         const wrong = errorsOf(clips, pair, event);
-        const short = wrong.map((error) => error.short).join(" · ");
+        const short = inShort(wrong);
         const sure = event.confidence === null ? [] : [`confidence ${event.confidence}`];
         const told = [`${clips.classes[label]}, ${name}`, `${event.onset.toFixed(2)} to ${event.offset.toFixed(2)} s`, ...wrong.map(({ words }) => words), ...sure];
         return { event, short, paint, at: -tops[lane], told: told.map(forPlotly).join("<br>") };
@@ -139,12 +146,14 @@ function clipFigure(clips, clip, pair, all, pixels) {
       ticks.push([share * ROW.track - track, share]);
       across(share * ROW.track - track, { color: theme.line, width: 1 });
     }
-    pair.forEach((system, side) => {
-      const level = clips.systems[system].chosen?.[label] ?? null;
+    const levels = pair.map((system) => clips.systems[system].chosen?.[label] ?? null);
+    levels.forEach((level, side) => {
       if (level === null) return;
+      // Of two the higher one is named above its line.
+      const above = levels.length < 2 || level > (levels[1 - side] ?? 0) || (level === levels[1 - side] && !side);
       const y = level * ROW.track - track;
       across(y, { color: paints[side], width: 1.6, dash: THRESHOLD_DASHES[side] });
-      write(`${SIDES[side]} ${level.toFixed(2)}`, y, { x: 1, xanchor: "left", yanchor: side ? "top" : "bottom", xshift: 2, font: { size: 10.5 } });
+      write(`${SIDES[side]} ${level.toFixed(2)}`, y, { x: 1, xanchor: "left", yanchor: above ? "bottom" : "top", xshift: 2, font: { size: 10.5 } });
     });
   }
   const data = [...trackTraces(rows, clips.steps[clip], theme), barTrace(clips, pair, lanes, rows, theme)];
@@ -154,7 +163,7 @@ function clipFigure(clips, clip, pair, all, pixels) {
     shapes, annotations, showlegend: false,
     xaxis: { range: [0, duration], minallowed: 0, maxallowed: duration, automargin: false, title: { text: "time (s)", standoff: 6 }, zeroline: false },
     yaxis: {
-      range: [-height, 0], fixedrange: true, automargin: false, zeroline: false, showgrid: false,
+      range: [-height, 0], fixedrange: true, ticklabelstandoff: 4, automargin: false, zeroline: false, showgrid: false,
       tickvals: ticks.map(([at]) => at), ticktext: ticks.map(([, text]) => text),
     },
   };

@@ -71,11 +71,11 @@ function startBrowser(clips) {
   return done;
 }
 
-// The system with the fewest errors beside the first one.
+// The system with the best F1 beside the first one.
 function bestOther(clips) {
   const others = clips.names.map((_, system) => system).slice(1);
   if (!others.length || !clips.counts(0, 0)) return 1;
-  return others.reduce((best, system) => (clips.totalErrors(system) < clips.totalErrors(best) ? system : best));
+  return others.reduce((best, system) => (clips.f1(system) > clips.f1(best) ? system : best));
 }
 
 async function start() {
