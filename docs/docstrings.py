@@ -1,7 +1,8 @@
-"""Settings of the package's pydantic models are described in their fields: the API pages show that as their docstring."""
+"""What the API pages make of docstrings: links, and the settings of pydantic models, which are described in their fields."""
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -25,3 +26,13 @@ class FieldDescriptions(griffe.Extension):
             first, *_rest = [*call.arguments, None]
             named = (a.value for a in call.arguments if isinstance(a, griffe.ExprKeyword) and a.name == "default")
             attr.value = next(named, None if isinstance(first, griffe.ExprKeyword) else first)
+
+
+class Links(griffe.Extension):
+    """Has names such as `rl_postproc.counts.grid.sweep` link to where they are described, if they are on any page."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Looks at one docstring."""
+        if obj.docstring is not None:
+            link = r'<autoref identifier="\1" optional hover><code>\1</code></autoref>'
+            obj.docstring.value = re.sub(r"(?<!`)`(rl_postproc(?:\.\w+)+)`(?!`)", link, obj.docstring.value)
