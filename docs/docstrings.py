@@ -28,11 +28,12 @@ class FieldDescriptions(griffe.Extension):
             attr.value = next(named, None if isinstance(first, griffe.ExprKeyword) else first)
 
 
-class Links(griffe.Extension):
-    """Has names such as `rl_postproc.counts.grid.sweep` link to where they are described, if they are on any page."""
+class Docstrings(griffe.Extension):
+    """Has names such as `rl_postproc.counts.grid.sweep` link to where they are described, and shows examples as code."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Looks at one docstring."""
+        """Looks at one docstring; a name that is on no page stays as it is."""
         if obj.docstring is not None:
             link = r'<autoref identifier="\1" optional hover><code>\1</code></autoref>'
-            obj.docstring.value = re.sub(r"(?<!`)`(rl_postproc(?:\.\w+)+)`(?!`)", link, obj.docstring.value)
+            text = re.sub(r"(?<!`)`(rl_postproc(?:\.\w+)+)`(?!`)", link, obj.docstring.value)
+            obj.docstring.value = re.sub(r"(?m)^Example:$", "Examples:", text)

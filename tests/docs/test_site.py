@@ -141,6 +141,12 @@ def test_a_docstring_links_to_what_it_names(pages: dict[Path, Read]) -> None:
     assert "agents.html#rl_postproc.agents.rl.observed_policy.ObservedPolicy" in pipeline.links
 
 
+def test_an_example_of_a_docstring_is_shown_as_code(site: Path) -> None:
+    page = (site / "api" / "index.html").read_text(encoding="utf-8")
+    assert '<span class="gp">&gt;&gt;&gt; </span>' in page
+    assert not re.search(r"<p>[^<]*&gt;&gt;&gt; ", page)
+
+
 def test_links_lead_somewhere_on_a_forge_too(pages: dict[Path, Read]) -> None:
     by_name = {path.name: read for path, read in pages.items() if path.parent.name != "api"}
     for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
