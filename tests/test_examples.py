@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "reinforcement_learning.md"
-TEXTS = (GUIDE, ROOT / "docs" / "extending.md", ROOT / "README.md")
+TEXTS = (GUIDE, ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("index", "extending", "scores_in")))
 LIBRARIES = {"stable_baselines3": "rl-postproc", "torchrl": "rl-postproc[torchrl]", "tianshou": "rl-postproc[tianshou]",
              "pettingzoo": "rl-postproc[pettingzoo]", "ray": "rl-postproc[rllib]"}  # fmt: skip
 ADAPTERS = {"rllib": "ray"}

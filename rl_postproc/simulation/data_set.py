@@ -30,7 +30,7 @@ def simulate(config: SimulationConfig) -> ScoreSet:
 
 
 def simulate_with_truth(config: SimulationConfig) -> tuple[ScoreSet, ScoreSet]:
-    """Simulates clips twice: as :func:`simulate` does, and as the detector would be without its drift between clips.
+    """Simulates clips twice: as `simulate` does, and as the detector would be without its drift between clips.
 
     The second set has the same events, noise and false alarms; the shift and gain of every clip and class are undone.
     Constants tuned on it are what an oracle reaches that knows the simulator's hidden parameters.
