@@ -160,6 +160,11 @@ def make_agent(settings: str | dict[str, Any]) -> Agent:
 
     Raises:
         UserError: an unknown agent or setting.
+
+    Example:
+        >>> from rl_postproc.agents import make_agent
+        >>> make_agent({"agent": "grid_search", "selection": "smoothed"}).selection
+        'smoothed'
     """
     return Agent.make(settings)
 

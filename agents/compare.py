@@ -54,6 +54,15 @@ def benchmark(
 
     Raises:
         UserError: data or a setting cannot be used, or no agent can run.
+
+    Example:
+        >>> from rl_postproc import SimulationConfig, benchmark, simulate
+        >>> scores = simulate(SimulationConfig(n_clips=20, classes=["Dog", "Speech"], clip_seconds=5))
+        >>> results = benchmark(scores, ["default", "grid_search"], folds=2)
+        >>> [row["agent"] for row in results["agents"]]
+        ['default', 'grid_search']
+        >>> sorted(results["agents"][0]["gain"])
+        ['high', 'high_adjusted', 'low', 'low_adjusted', 'over', 'value']
     """
     values: dict[str, Any] = {"agents": list(agents), "folds": folds, "seeds": list(seeds)}
     given = {

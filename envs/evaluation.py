@@ -17,7 +17,15 @@ from .observations.item import Item
 
 
 def hold_out(task: TuningTask, fold: int = 0, n_folds: int = 5) -> tuple[TuningTask, TuningTask]:
-    """Splits a task into its training clips and the clips of one held-out fold (`rl_postproc.data.folds.fold_of_clips`)."""
+    """Splits a task into its training clips and the clips of one held-out fold (`rl_postproc.data.folds.fold_of_clips`).
+
+    Example:
+        >>> from rl_postproc import TuningTask
+        >>> from rl_postproc.envs.evaluation import hold_out
+        >>> training, held_out = hold_out(TuningTask.build({"data": {"simulated": {"n_clips": 10, "classes": ["Dog"]}}}))
+        >>> training.scores.n_clips, held_out.scores.n_clips
+        (8, 2)
+    """
     held_out = fold_of_clips(task.scores.clip_ids, n_folds) == fold
     if not bool(held_out.any()) or bool(held_out.all()):
         raise UserError(f"Fold {fold} of {n_folds} leaves no clips on one side of {task.scores.n_clips} clips.")

@@ -49,12 +49,31 @@ class PostProcessingPerClassEnv(PostProcessingEnv):
 
     ## Version History
     * v0: initial version.
+
+    Example:
+        >>> from rl_postproc.envs import PostProcessingPerClassEnv
+        >>> scores = {"data": {"simulated": {"n_clips": 3, "classes": ["Dog", "Speech"]}}}
+        >>> env = PostProcessingPerClassEnv(scores, observation="summary", actions="candidate")
+        >>> env.action_space, env.observation_space.shape
+        (Discrete(510), (9,))
+        >>> _, info = env.reset(seed=0, options={"clip_id": "sim_00001.wav", "class": "Dog"})
+        >>> info["clip_id"], info["class"]
+        ('sim_00001.wav', 'Dog')
     """
 
     per_class: ClassVar[bool] = True
 
 
 class PostProcessingPerClassVectorEnv(PostProcessingVectorEnv):
-    """Many `PostProcessingPerClassEnv` at once; see `PostProcessingVectorEnv`."""
+    """Many `PostProcessingPerClassEnv` at once; see `PostProcessingVectorEnv`.
+
+    Example:
+        >>> from rl_postproc.envs import PostProcessingPerClassVectorEnv
+        >>> scores = {"data": {"simulated": {"n_clips": 3, "classes": ["Dog", "Speech"]}}}
+        >>> envs = PostProcessingPerClassVectorEnv(scores, num_envs=64, observation="summary", actions="candidate")
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations.shape, envs.action_space.shape
+        ((64, 9), (64,))
+    """
 
     per_class: ClassVar[bool] = True

@@ -30,8 +30,8 @@ class PostProcessingEnv(gym.Env):
     ## Action Space
     `MultiDiscrete`: for each class in turn the index of the value of each parameter of the stack, in the stack's order;
     parameters of global scope follow once at the end. With the default stack (median filter with 10 kernels, threshold
-    with 50 values) and 10 classes that is `MultiDiscrete([10, 50] * 10)`. With `actions="candidate"` each class has one
-    component, the number of its candidate: `MultiDiscrete([500] * 10)`. Candidates are numbered in row-major order, the
+    with 51 values) and 10 classes that is `MultiDiscrete([10, 51] * 10)`. With `actions="candidate"` each class has one
+    component, the number of its candidate: `MultiDiscrete([510] * 10)`. Candidates are numbered in row-major order, the
     last parameter changing fastest, so that a policy may weigh whole combinations where libraries draw components
     independently. Parameters of global scope need `"indices"`.
 
@@ -86,6 +86,17 @@ class PostProcessingEnv(gym.Env):
 
     Source: Giannakopoulos, Pikrakis and Cotronis, "Improving Post-Processing of Audio Event Detectors Using
     Reinforcement Learning", IEEE Access 10 (2022), 84398.
+
+    Example:
+        >>> import gymnasium
+        >>> scores = {"data": {"simulated": {"n_clips": 3, "classes": ["Dog", "Speech"]}}}
+        >>> env = gymnasium.make("rl_postproc:rl_postproc/PostProcessing-v0", scores=scores, observation="summary")
+        >>> env.action_space, env.observation_space.shape
+        (MultiDiscrete([10 51 10 51]), (14,))
+        >>> observation, info = env.reset(seed=0)
+        >>> observation, reward, terminated, truncated, info = env.step([0, 24, 0, 24])
+        >>> terminated, truncated, info["reference"].shape  # of each class
+        (True, False, (2,))
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}

@@ -59,6 +59,15 @@ class PostProcessingVectorEnv(VectorEnv):
 
     ## Version History
     * v0: initial version.
+
+    Example:
+        >>> from rl_postproc.envs import PostProcessingVectorEnv
+        >>> scores = {"data": {"simulated": {"n_clips": 3, "classes": ["Dog", "Speech"]}}}
+        >>> envs = PostProcessingVectorEnv(scores, num_envs=64, observation="summary", output="torch")
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations, rewards, terminations, truncations, infos = envs.step(envs.action_space.sample())
+        >>> observations.shape, rewards.shape
+        (torch.Size([64, 14]), torch.Size([64]))
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012

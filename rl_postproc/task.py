@@ -44,6 +44,14 @@ class TuningTask:
 
     Build it once and hand it to many environments to share the table. The table is counted when it is first asked for:
     it grows with clips, classes and candidates, and agents that search thresholds of their own never need it.
+
+    Example:
+        >>> from rl_postproc import ScoreSet, TuningTask
+        >>> rows = [("a", 0.5, 1.5, "Dog")]
+        >>> scores = ScoreSet.from_arrays({"a": [[0.1], [0.4], [0.4]]}, hop=0.5, classes=["Dog"], references=rows)
+        >>> task = TuningTask.build(scores, [{"stage": "threshold", "threshold": [0.2, 0.5]}])
+        >>> task.table.score(task.best_constants).macro
+        1.0
     """
 
     def __init__(

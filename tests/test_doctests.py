@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import doctest
 import importlib
+from operator import attrgetter
 
 import pytest
+import rl_postproc.envs
 from program import ROOT
 
 import rl_postproc
+
+ENVIRONMENTS = [name for name in rl_postproc.envs.__all__ if name.startswith("PostProcessing")]
 
 
 def modules_with_examples() -> list[str]:
@@ -30,11 +34,6 @@ def test_the_examples_of_a_module_give_what_they_show(name: str) -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["evaluate", "read_scores", "simulate", "tune"])
-def test_every_public_function_shows_an_example(name: str) -> None:
-    assert ">>> " in (getattr(rl_postproc, name).__doc__ or "")
-
-
-@pytest.mark.parametrize("name", rl_postproc.__all__)
-def test_every_public_name_is_there_and_documented(name: str) -> None:
-    assert getattr(rl_postproc, name).__doc__
+@pytest.mark.parametrize("name", [*rl_postproc.__all__, *(f"envs.{name}" for name in ENVIRONMENTS)])
+def test_every_public_name_shows_an_example(name: str) -> None:
+    assert ">>> " in (attrgetter(name)(rl_postproc).__doc__ or "")

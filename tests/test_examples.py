@@ -1,4 +1,4 @@
-"""Every line of documentation has run, and every example learns.
+"""What pages show of optional libraries has run (the rest: tests/docs), and every example learns.
 
 python -m pytest tests/test_examples.py            # the code of docs/reinforcement_learning.md
 python -m pytest -m slow tests/test_examples.py    # the scripts in examples/
@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from page_blocks import blocks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "reinforcement_learning.md"
-TEXTS = (GUIDE, ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("index", "extending", "scores_in")))
 LIBRARIES = {"stable_baselines3": "rl-postproc", "torchrl": "rl-postproc[torchrl]", "tianshou": "rl-postproc[tianshou]",
              "pettingzoo": "rl-postproc[pettingzoo]", "ray": "rl-postproc[rllib]"}  # fmt: skip
 ADAPTERS = {"rllib": "ray"}
@@ -26,16 +26,9 @@ SHARED = "event_policy"
 SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != SHARED)
 
 
-def blocks() -> list[tuple[str, str]]:
-    """The Python code of the guides and of the README, each block with its heading."""
-    found, heading = [], ""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in TEXTS)
-    for part in re.split(r"(?m)^(?=## |```python$)", text):
-        if part.startswith("## "):
-            heading = part.splitlines()[0][3:]
-        elif part.startswith("```python"):
-            found.append((heading, part.split("```")[1].removeprefix("python\n")))
-    return found
+def blocks() -> list[tuple[int, str]]:
+    """The code of the guide that tests/docs leaves to this file, each block with its line."""
+    return [(block.line, block.code) for block in blocks_of(GUIDE) if "tests/test_examples.py" in (block.not_run or "")]
 
 
 def skip_without_libraries(code: str) -> None:
@@ -56,24 +49,16 @@ def run(arguments: list[str], cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("heading", "code"), blocks(), ids=lambda value: value.split("\n")[0][:30])
-def test_the_code_of_the_guide_runs(heading, code, tmp_path):
+@pytest.mark.parametrize(("line", "code"), blocks(), ids=lambda value: str(value).split("\n")[0][:30])
+def test_the_code_of_the_guide_runs(line, code, tmp_path):
     skip_without_libraries(code)
     run(["-c", "import torch\ntorch.set_num_threads(1)\n" + code], tmp_path)
 
 
-def test_the_tutorial_runs_from_its_first_block_to_its_last(tmp_path):
-    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"(?s)```python\n(.*?)```", text))
-    printed = run(["-c", "import torch\ntorch.set_num_threads(1)\n" + code], tmp_path)
-    held_out = {name: float(f1) for name, f1 in re.findall(r"(\w+) +held out ([\d.]+)", printed)}
-    assert held_out["event_value"] > held_out["default"]
-    assert (tmp_path / "clip.png").stat().st_size > 10_000
-    assert len(list((tmp_path / "labels").glob("*.txt"))) == 20
-
-
 def test_the_guide_has_code_for_every_adapter():
-    shown = {name for _, code in blocks() for name in re.findall(r"rl_postproc\.envs\.adapters\.(\w+)", code)}
+    shown = {
+        name for block in blocks_of(GUIDE) for name in re.findall(r"rl_postproc\.envs\.adapters\.(\w+)", block.code)
+    }
     adapters = {p.stem for p in (ROOT / "envs" / "adapters").glob("*.py")} - {"__init__"}
     assert shown == adapters
 

@@ -153,6 +153,14 @@ def decode_candidates(scores: ScoreSet, stack: Stack, bounds: PoolBounds | None 
         scores: the score set.
         stack: the stages with their candidates; events begin and end where frames do (`Stack.on_frames`).
         bounds: which of the events are kept, all when None. They are dropped clip by clip, so that memory is bounded too.
+
+    Example:
+        >>> from rl_postproc import ScoreSet, Stack
+        >>> from rl_postproc.candidates.events import decode_candidates
+        >>> scores = ScoreSet.from_arrays({"a": [[0.3], [0.6], [0.6], [0.1]]}, hop=0.5, classes=["Dog"])
+        >>> stack = Stack.from_config([{"stage": "threshold", "threshold": [0.2, 0.4, 0.5]}])
+        >>> len(decode_candidates(scores, stack))  # three thresholds decode two different events
+        2
     """
     most = None if bounds is None else bounds.most_of_tracks(scores)
     parts: list[DecodedEvents] = []

@@ -50,6 +50,16 @@ def sweep_all_thresholds(
 
     Raises:
         UserError: the stack does not end with a threshold of scores or confidences, or the metric cannot count them all.
+
+    Example:
+        >>> from rl_postproc import ScoreSet, Stack
+        >>> from rl_postproc.counts.all_thresholds import sweep_all_thresholds
+        >>> from rl_postproc.metrics import EventBased
+        >>> rows = [("a", 0.5, 1.5, "Dog")]
+        >>> scores = ScoreSet.from_arrays({"a": [[0.3], [0.6], [0.6]]}, hop=0.5, classes=["Dog"], references=rows)
+        >>> counts = sweep_all_thresholds(scores, Stack.from_config([{"stage": "threshold"}]), EventBased())
+        >>> counts.table([0.25, 0.5]).totals()["true_positives"].tolist()  # at any thresholds; [candidate, class]
+        [[0], [1]]
     """
     check_all_thresholds(scores, stack, metric)
     prepared = metric.prepare(scores)

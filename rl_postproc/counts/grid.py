@@ -59,6 +59,18 @@ def sweep(
 
     Returns:
         The table, on the device of the scores. Its integers are as narrow as the counts allow.
+
+    Example:
+        >>> from rl_postproc import ScoreSet, Stack
+        >>> from rl_postproc.counts.grid import sweep
+        >>> from rl_postproc.metrics import EventBased, Macro
+        >>> rows = [("a", 0.5, 1.5, "Dog")]
+        >>> scores = ScoreSet.from_arrays({"a": [[0.3], [0.6], [0.6]]}, hop=0.5, classes=["Dog"], references=rows)
+        >>> table = sweep(scores, Stack.from_config([{"stage": "threshold", "threshold": [0.25, 0.5, 0.75]}]), EventBased())
+        >>> table.totals()["true_positives"].tolist()  # [candidate, class]
+        [[0], [1], [0]]
+        >>> table.best_per_class(Macro()).tolist()  # the candidate of each class
+        [1]
     """
     return sweep_stream([scores], stack, metric, n_clips=scores.n_clips, progress=progress, chunk_bytes=chunk_bytes)
 

@@ -27,6 +27,15 @@ class Events:
         onset: seconds, float64 ``[event]``.
         offset: seconds, float64 ``[event]``, never before the onset.
         confidence: in [0, 1], float32 ``[event]``, where a decoder gave one; 1 elsewhere.
+
+    Example:
+        >>> from rl_postproc import Events
+        >>> rows = [("a", 1.0, 2.5, "Dog"), ("a", 0.5, 0.9, "Cat")]
+        >>> events = Events.from_rows(rows, clip_ids=["a", "b"], classes=["Cat", "Dog"])
+        >>> events.to_rows()
+        [('a', 0.5, 0.9, 'Cat'), ('a', 1.0, 2.5, 'Dog')]
+        >>> events.counts().tolist()  # [clip, class]
+        [[1, 1], [0, 0]]
     """
 
     clip_ids: tuple[str, ...]

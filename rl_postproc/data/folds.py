@@ -14,6 +14,13 @@ def fold_of_clips(clip_ids: Sequence[str], n_folds: int = 5) -> torch.Tensor:
 
     Returns:
         Fold of each clip in the order given, int64 ``[clip]``.
+
+    Example:
+        >>> from rl_postproc.data.folds import fold_of_clips
+        >>> fold_of_clips(["a", "b", "c", "d"], n_folds=2).bincount().tolist()
+        [2, 2]
+        >>> bool((fold_of_clips(["d", "a"], 2) == fold_of_clips(["a", "d"], 2).flip(0)).all())  # whatever their order
+        True
     """
     import numpy as np
 

@@ -35,6 +35,15 @@ class ScoreSet:
         classes: name of each class.
         references: reference events of these clips and classes, or None where they are unknown.
         origin: how the set came to be, for reports.
+
+    Example:
+        >>> from rl_postproc import ScoreSet
+        >>> arrays = {"a": [[0.1, 0.0], [0.9, 0.2], [0.8, 0.1]], "b": [[0.0, 0.7], [0.1, 0.6]]}  # [frame, class]
+        >>> scores = ScoreSet.from_arrays(arrays, hop=0.5, classes=["Cat", "Dog"], references=[("a", 0.5, 1.5, "Cat")])
+        >>> scores.scores.shape, scores.n_frames.tolist(), scores.durations.tolist()
+        (torch.Size([2, 2, 3]), [3, 2], [1.5, 1.0])
+        >>> scores.select([0]).references.to_rows()
+        [('a', 0.5, 1.5, 'Cat')]
     """
 
     scores: torch.Tensor

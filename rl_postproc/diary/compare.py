@@ -25,6 +25,16 @@ def contributions(before: Diary, after: Diary) -> torch.Tensor:
 
     Raises:
         ValueError: the references are others.
+
+    Example:
+        >>> from rl_postproc import Events
+        >>> from rl_postproc.diary import KINDS, contributions, diary
+        >>> from rl_postproc.metrics import EventBased
+        >>> rows = [("a", 1.0, 4.0, "Dog"), ("a", 6.0, 7.0, "Dog")]
+        >>> references, one = (Events.from_rows(some, ["a"], ["Dog"]) for some in (rows, rows[:1]))
+        >>> parts = contributions(*(diary(references, own, EventBased()) for own in (one, references)))  # [kind, class]
+        >>> {kind: round(float(part), 3) for kind, part in zip(KINDS, parts) if part}
+        {'missed': 0.333}
     """
     if before.classes != after.classes or not torch.equal(before.reference, after.reference):
         raise ValueError("the two diaries are of other references")

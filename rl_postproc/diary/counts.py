@@ -78,6 +78,16 @@ def diary(references: Events, estimates: Events, metric: Metric) -> Diary:
 
     Raises:
         UserError: the metric does not match events by their onsets and offsets.
+
+    Example:
+        >>> from rl_postproc import Events
+        >>> from rl_postproc.diary import KINDS, diary
+        >>> from rl_postproc.metrics import EventBased
+        >>> references = Events.from_rows([("a", 1.0, 4.0, "Dog"), ("a", 6.0, 7.0, "Dog")], ["a"], ["Dog"])
+        >>> estimates = Events.from_rows([("a", 1.0, 2.0, "Dog"), ("a", 3.0, 4.0, "Dog")], ["a"], ["Dog"])
+        >>> found = diary(references, estimates, EventBased())
+        >>> {kind: (int(m), int(f)) for kind, m, f in zip(KINDS, found.missed, found.false) if m + f}  # missed, false alarms
+        {'split': (1, 2), 'missed': (1, 0)}
     """
     if not isinstance(metric, CollarMetric):
         raise UserError(f"The error diary needs a metric that matches events by onset and offset, and '{metric.name}' does "

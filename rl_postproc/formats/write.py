@@ -28,7 +28,18 @@ def write_scores(
         UserError: the format or an option is unknown, the format cannot hold the scores, or a file cannot be written.
 
     Example:
-        Formats and options::
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from rl_postproc import ScoreSet, write_scores
+        >>> scores = ScoreSet.from_arrays({"a.wav": [[0.25], [0.5]]}, hop=0.5, classes=["Dog"])
+        >>> with TemporaryDirectory() as folder:
+        ...     write_scores(scores, folder)
+        ...     print(Path(folder, "a.tsv").read_text(), end="")
+        onset offset Dog
+        0.0   0.5    0.25
+        0.5   1.0    0.5
+
+        Other formats and options::
 
             write_scores(scores, "scores")
             write_scores(scores, "arrays", format="npy")

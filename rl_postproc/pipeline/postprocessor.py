@@ -37,6 +37,20 @@ class PostProcessor:
         policy: what chooses the parameters.
         hop: seconds per frame of the scores it was tuned on; None where it suits any.
         about: how it came to be, plain JSON values.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from rl_postproc import PostProcessor, ScoreSet, Stack
+        >>> scores = ScoreSet.from_arrays({"a": [[0.1], [0.9], [0.8], [0.1]]}, hop=0.5, classes=["Dog"])
+        >>> stack = Stack.from_config([{"stage": "threshold", "threshold": [0.3, 0.5]}])
+        >>> half = PostProcessor.constant(stack, scores, stack.space.defaults)
+        >>> half.apply(scores).to_rows()
+        [('a', 0.5, 1.5, 'Dog')]
+        >>> with TemporaryDirectory() as folder:
+        ...     half.save(folder).name
+        ...     PostProcessor.load(folder).apply(scores).to_rows()
+        'postprocessor.json'
+        [('a', 0.5, 1.5, 'Dog')]
     """
 
     def __init__(

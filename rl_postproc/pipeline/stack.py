@@ -35,6 +35,20 @@ class Stack:
     them if it decides at levels, so that all its candidates are worked out together. `after` is what follows. Of the
     last parameter all candidates, `event_levels`, are tried together as well where it only says which events stay: that of
     a stage of its own (a least confidence or duration), or of the one that decides, `sure`.
+
+    Example:
+        >>> from rl_postproc import ScoreSet, Stack
+        >>> config = [{"stage": "threshold", "threshold": [0.25, 0.5]}, {"stage": "gap_fill", "gap": [0.0, 1.0]}]
+        >>> stack = Stack.from_config(config)
+        >>> stack.space.names
+        ('threshold.threshold', 'gap_fill.gap')
+        >>> stack.space.values.tolist()  # [candidate, parameter]
+        [[0.25, 0.0], [0.25, 1.0], [0.5, 0.0], [0.5, 1.0]]
+        >>> scores = ScoreSet.from_arrays({"a": [[0.1], [0.9], [0.2], [0.8]]}, hop=0.5, classes=["Dog"])
+        >>> stack.events(scores, stack.space.values[0]).to_rows()
+        [('a', 0.5, 1.0, 'Dog'), ('a', 1.5, 2.0, 'Dog')]
+        >>> stack.events(scores, stack.space.values[1]).to_rows()
+        [('a', 0.5, 2.0, 'Dog')]
     """
 
     def __init__(self, stages: Sequence[Stage]):

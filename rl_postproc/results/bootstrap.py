@@ -116,6 +116,17 @@ def compared(differences: torch.Tensor) -> list[Difference]:
         differences: of scores by `bootstrap`, float64 ``[difference, 1 + samples]``.
 
     Source: Westfall and Young, "Resampling-Based Multiple Testing".
+
+    Example:
+        >>> import torch
+        >>> from rl_postproc.metrics import EventBased, Macro
+        >>> from rl_postproc.results.bootstrap import bootstrap, compared
+        >>> columns = torch.tensor([[4, 1, 3, 2], [5, 5, 5, 5], [5, 5, 5, 5]])[None, :, :, None]  # [run, column, clip, class]
+        >>> better = columns + torch.tensor([1, 0, 0])[None, :, None, None]  # a hit more in each clip
+        >>> one, other = (bootstrap(EventBased(), Macro(), counts) for counts in (columns, better))  # of the same clips
+        >>> (gain,) = compared((other - one)[None])
+        >>> round(gain.value, 6), round(gain.low, 6), round(gain.high, 6)
+        (0.2, 0.2, 0.2)
     """
     value, draws = differences[:, :1], differences[:, 1:]
     error = draws.std(1, keepdim=True)

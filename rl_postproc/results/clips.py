@@ -30,6 +30,17 @@ def plot_clip(
         clip: index of the clip.
         events: detected events over the clips of the set, by name, drawn in order below the scores.
         classes: indices of the classes to draw; by default those with references, events or scores above 0.5.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from rl_postproc import SimulationConfig, simulate, tune
+        >>> from rl_postproc.results.clips import plot_clip
+        >>> from rl_postproc.results.figures import save
+        >>> scores = simulate(SimulationConfig(n_clips=5, classes=["Dog"]))
+        >>> with TemporaryDirectory() as folder:
+        ...     figure = plot_clip(scores, 0, {"threshold 0.5": tune(scores, "default").apply(scores)})
+        ...     save(figure, f"{folder}/clip.png").name
+        'clip.png'
     """
     view = _View.of(scores, clip, events, classes, MOST_CLASSES)
     figure = Figure(figsize=inches(7.5, 0.9 + 1.05 * len(view.classes)), layout="constrained")

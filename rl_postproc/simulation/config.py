@@ -16,7 +16,14 @@ def _strength(what: str) -> float:
 
 
 class SimulationConfig(BaseModel, extra="forbid", frozen=True):
-    """What to simulate. Every value is checked; equal values give the same bytes on one machine."""
+    """What to simulate. Every value is checked; equal values give the same bytes on one machine.
+
+    Example:
+        >>> from rl_postproc import SimulationConfig, simulate
+        >>> config = SimulationConfig(n_clips=3, classes=["Dog", "Speech"], clip_seconds=5, drift=0.0)
+        >>> simulate(config).scores.shape  # [clip, class, frame]
+        torch.Size([3, 2, 79])
+    """
 
     n_clips: int = Field(default=400, ge=1, le=1_000_000, description="Number of clips.")
     classes: list[str] | None = Field(

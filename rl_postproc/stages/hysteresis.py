@@ -23,6 +23,13 @@ class Hysteresis(Stage):
 
     Source: Canny, "A computational approach to edge detection", 1986; forward: ``Binarize`` of pyannote.audio (Bredin et al.
     2020), whose events go on where a score equals ``offset``.
+
+    Example:
+        >>> from rl_postproc import ScoreSet, Stack
+        >>> scores = ScoreSet.from_arrays({"a": [[0.4], [0.9], [0.4], [0.1], [0.4]]}, hop=0.5, classes=["Dog"])
+        >>> stack = Stack.from_config([{"stage": "hysteresis", "offset": 0.3, "onset": 0.8}])
+        >>> stack.events(scores, stack.space.defaults).to_rows()
+        [('a', 0.0, 1.5, 'Dog')]
     """
 
     stage: Literal["hysteresis"] = "hysteresis"

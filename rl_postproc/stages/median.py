@@ -78,6 +78,14 @@ def median_filter(
 
     Returns:
         ``[kernel, frame, track]`` of the same dtype, 0 beyond a track's last frame.
+
+    Example:
+        >>> import torch
+        >>> from rl_postproc.stages.median import median_filter
+        >>> x = torch.tensor([0.1, 0.9, 0.2, 0.8, 0.7])[:, None]
+        >>> median_filter(x, torch.tensor([5]), kernels=[1, 3])[..., 0]  # [kernel, frame]
+        tensor([[0.1000, 0.9000, 0.2000, 0.8000, 0.7000],
+                [0.1000, 0.2000, 0.8000, 0.7000, 0.7000]])
     """
     if any(k < 1 or k % 2 == 0 for k in kernels):
         raise ValueError(f"Kernels must be odd numbers of frames, got {list(kernels)}.")

@@ -20,6 +20,14 @@ class OneOf(Stage):
 
     It stands alone in a stack. ``one_of.which`` is the number of the stack in use, counted from 0; the parameters of the
     others have no effect.
+
+    Example:
+        >>> from rl_postproc import Stack
+        >>> plain = [{"stage": "threshold", "threshold": [0.3, 0.5]}]
+        >>> lasting = [*plain, {"stage": "duration", "shortest": [0.5, 1.0]}]
+        >>> stack = Stack.from_config([{"stage": "one_of", "stacks": {"plain": plain, "lasting": lasting}}])
+        >>> stack.space.n_candidates  # 2 of the one and 4 of the other
+        6
     """
 
     stage: Literal["one_of"] = "one_of"

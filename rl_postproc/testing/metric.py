@@ -34,6 +34,11 @@ def check_metric(metric: Metric, oracle: Oracle | None = None, seeds: tuple[int,
 
     Raises:
         NonConformant: one of these does not hold.
+
+    Example:
+        >>> from rl_postproc.metrics import EventBased
+        >>> from rl_postproc.testing import check_metric
+        >>> check_metric(EventBased())  # nothing said: all holds
     """
     name = f"metric '{metric.name}'"
     require(

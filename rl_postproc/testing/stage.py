@@ -39,6 +39,11 @@ def check_stage(stage: Stage, seed: int = 0) -> None:
 
     Raises:
         NonConformant: one of these does not hold.
+
+    Example:
+        >>> from rl_postproc.stages import Stage
+        >>> from rl_postproc.testing import check_stage
+        >>> check_stage(Stage.types()["gap_fill"]())  # nothing said: all holds
     """
     name = stage.stage
     require(Stage.types().get(name) is type(stage), f"stage '{name}' is not found by its name; import its module first")

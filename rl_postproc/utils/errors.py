@@ -13,6 +13,14 @@ class UserError(Exception):
 
     The message is one sentence that names the place (file and row when it was a file), what was found, and what to
     do. The command line prints it without a traceback and exits with code 2. It stays one line whatever names it quotes.
+
+    Example:
+        >>> from rl_postproc import Stack, UserError
+        >>> try:
+        ...     Stack.from_config([{"stage": "treshold"}])
+        ... except UserError as problem:
+        ...     print(problem)
+        stack[0]: unknown stage 'treshold'; did you mean 'threshold'.
     """
 
     def __init__(self, sentence: object = ""):

@@ -35,6 +35,16 @@ def read_events(
 
     Raises:
         UserError: the format is unknown, or the file cannot be used.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from rl_postproc import Events, read_events, write_events
+        >>> events = Events.from_rows([("a", 0.5, 0.9, "Cat"), ("a", 1.0, 2.5, "Dog")], ["a"], ["Cat", "Dog"])
+        >>> with TemporaryDirectory() as folder:
+        ...     write_events(events, Path(folder, "a.txt"), format="audacity")
+        ...     [row[:4] for row in read_events(Path(folder, "a.txt"))]
+        [('a', 0.5, 0.9, 'Cat'), ('a', 1.0, 2.5, 'Dog')]
     """
     path = Path(path)
     with held(path):

@@ -31,7 +31,18 @@ def write_events(
         UserError: the format is unknown or cannot hold the events, or the file cannot be written.
 
     Example:
-        Formats and options::
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from rl_postproc import Events, write_events
+        >>> events = Events.from_rows([("a.wav", 0.5, 0.9, "Cat")], ["a.wav", "b.wav"], ["Cat"])
+        >>> with TemporaryDirectory() as folder:
+        ...     write_events(events, f"{folder}/events.tsv")
+        ...     print(Path(folder, "events.tsv").read_text(), end="")
+        filename onset    offset   event_label
+        a.wav    0.500000 0.900000 Cat
+        b.wav
+
+        Other formats and options::
 
             write_events(events, "events.tsv", confidence=True)
             write_events(events, "labels", format="audacity")

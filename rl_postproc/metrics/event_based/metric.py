@@ -24,6 +24,16 @@ class EventBased(CollarMetric):
     ``evaluate_offset`` onsets alone are compared, without ``evaluate_onset`` offsets alone.
 
     Source: "Metrics for polyphonic sound event detection", Applied Sciences 6 (2016).
+
+    Example:
+        >>> from rl_postproc import Events
+        >>> from rl_postproc.metrics import EventBased
+        >>> reference = Events.from_rows([("a", 1.0, 2.0, "Dog")], ["a"], ["Dog"])
+        >>> late = Events.from_rows([("a", 1.3, 2.0, "Dog")], ["a"], ["Dog"])
+        >>> {name: count.tolist() for name, count in EventBased().count(reference, late).items()}  # [clip, class]
+        {'true_positives': [[0]], 'estimated': [[1]], 'reference': [[1]]}
+        >>> EventBased(t_collar=0.5).count(reference, late)["true_positives"].tolist()
+        [[1]]
     """
 
     metric: Literal["event_based"] = "event_based"

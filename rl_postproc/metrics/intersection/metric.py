@@ -33,6 +33,14 @@ class IntersectionBased(Metric):
     is a true positive where relevant events cover at least ``gtc`` of it: several may share one, and one may find several.
 
     Source: "A framework for the robust evaluation of sound event detection", ICASSP 2020 (arXiv 1910.08440).
+
+    Example:
+        >>> from rl_postproc import Events
+        >>> from rl_postproc.metrics import IntersectionBased
+        >>> reference = Events.from_rows([("a", 0.0, 4.0, "Dog")], ["a"], ["Dog"])
+        >>> halves = Events.from_rows([("a", 0.0, 1.5, "Dog"), ("a", 2.0, 4.0, "Dog")], ["a"], ["Dog"])
+        >>> {name: count.tolist() for name, count in IntersectionBased().count(reference, halves).items()}  # [clip, class]
+        {'true_positives': [[1]], 'false_positives': [[0]], 'reference': [[1]]}
     """
 
     metric: Literal["intersection_based"] = "intersection_based"

@@ -22,7 +22,16 @@ def summed_over_classes(counts: Mapping[str, torch.Tensor], columns: tuple[str, 
 
 
 class Macro(Objective):
-    """The mean over classes of the metric's score, for F1 metrics macro F1."""
+    """The mean over classes of the metric's score, for F1 metrics macro F1.
+
+    Example:
+        >>> import torch
+        >>> from rl_postproc.metrics import EventBased, Macro
+        >>> counts = {"true_positives": [4, 1], "estimated": [8, 3], "reference": [4, 2]}  # of two classes
+        >>> counts = {name: torch.tensor(column) for name, column in counts.items()}
+        >>> round(float(Macro().value(EventBased(), counts)), 3)
+        0.533
+    """
 
     objective: Literal["macro"] = "macro"
 
@@ -40,6 +49,14 @@ class Micro(Objective):
 
     False alarms of classes without references count. Searches of constants find its maximum where the score is a ratio of
     sums, as F1 is (Dinkelbach 1967).
+
+    Example:
+        >>> import torch
+        >>> from rl_postproc.metrics import EventBased, Micro
+        >>> counts = {"true_positives": [4, 1], "estimated": [8, 3], "reference": [4, 2]}  # of two classes
+        >>> counts = {name: torch.tensor(column) for name, column in counts.items()}
+        >>> round(float(Micro().value(EventBased(), counts)), 3)
+        0.588
     """
 
     objective: Literal["micro"] = "micro"

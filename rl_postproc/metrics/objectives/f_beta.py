@@ -17,6 +17,14 @@ class FBeta(Objective):
     """F-beta of hits, estimates and references: recall counts beta times as much as precision (van Rijsbergen 1979).
 
     ``(1 + β²)·TP / (estimated + β²·reference)``, the mean over classes with references, or of all counts together.
+
+    Example:
+        >>> import torch
+        >>> from rl_postproc.metrics import EventBased, FBeta
+        >>> counts = {"true_positives": [4, 1], "estimated": [8, 3], "reference": [4, 2]}  # of two classes
+        >>> counts = {name: torch.tensor(column) for name, column in counts.items()}
+        >>> round(float(FBeta(beta=2).value(EventBased(), counts)), 3)
+        0.644
     """
 
     objective: Literal["f_beta"] = "f_beta"

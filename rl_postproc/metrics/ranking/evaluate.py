@@ -62,6 +62,16 @@ def evaluate_ranking(
     Raises:
         UserError: the metric does not rank such estimates, or needs durations.
         CertificationError: the oracle found something else.
+
+    Example:
+        >>> from rl_postproc import ScoreSet
+        >>> from rl_postproc.metrics.ranking.clips import MeanAveragePrecision
+        >>> from rl_postproc.metrics.ranking.evaluate import evaluate_ranking
+        >>> rows = [("a", 0.0, 1.0, "Dog")]
+        >>> arrays = {"a": [[0.2], [0.7]], "b": [[0.8], [0.1]], "c": [[0.1], [0.3]]}
+        >>> scores = ScoreSet.from_arrays(arrays, hop=0.5, classes=["Dog"], references=rows)
+        >>> evaluate_ranking(scores.references, scores, MeanAveragePrecision()).score.overall
+        0.5
     """
     if isinstance(estimates, ScoreSet):
         durations = estimates.durations if durations is None else durations

@@ -26,6 +26,15 @@ class SegmentBased(F1Metric):
     overall error rate does not follow from the counts of the classes: `overall` gives it.
 
     Source: "Metrics for polyphonic sound event detection", Applied Sciences 6 (2016).
+
+    Example:
+        >>> from rl_postproc import Events, evaluate
+        >>> from rl_postproc.metrics import SegmentBased
+        >>> reference = Events.from_rows([("a", 0.0, 4.0, "Dog")], ["a"], ["Dog"])
+        >>> estimate = Events.from_rows([("a", 0.0, 3.0, "Dog")], ["a"], ["Dog"])
+        >>> found = evaluate(reference, estimate, SegmentBased(segment_length=1.0))
+        >>> found.rates["recall"].macro, found.certified_by.split()[0]
+        (0.75, 'sed_eval')
     """
 
     metric: Literal["segment_based"] = "segment_based"

@@ -24,6 +24,14 @@ class Tagging(F1Metric):
     Micro F1 of the summed counts equals scikit-learn's ``f1_score(average="micro")`` on the ``[clip, tag]`` matrices,
     and F1 of each class with references equals ``f1_score(average=None)``; macro F1 leaves out classes without
     references, where scikit-learn counts them as 0.
+
+    Example:
+        >>> from rl_postproc import Events
+        >>> from rl_postproc.metrics import Tagging
+        >>> reference = Events.from_rows([("a", 0.0, 4.0, "Dog")], ["a", "b"], ["Dog"])
+        >>> elsewhere = Events.from_rows([("a", 7.0, 8.0, "Dog"), ("b", 0.0, 1.0, "Dog")], ["a", "b"], ["Dog"])
+        >>> {name: count.tolist() for name, count in Tagging().count(reference, elsewhere).items()}  # [clip, class]
+        {'true_positives': [[1], [0]], 'estimated': [[1], [1]], 'reference': [[1], [0]]}
     """
 
     metric: Literal["tagging"] = "tagging"

@@ -1,42 +1,36 @@
-"""No step that the program or its README names ends in a dead end."""
+"""No step that the program or its documentation names ends in a dead end."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from program import ROOT, Run, assert_one_sentence, config_file, environment, sources
+from page_blocks import with_program
+from program import Run, assert_one_sentence, config_file, environment, sources
 
-
-def readme_commands() -> list[str]:
-    """Returns the commands of the README's section for files of one's own, the one that makes such files first."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## On your own files")[1].split("\n## ")[0]
-    (simulate,) = re.findall(r"`(rl-postproc simulate [^`]*)`", section)
-    block = section.split("```sh")[1].split("```")[0]
-    lines = [line for line in block.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
-    return [simulate, *lines]
+FILES = "--references data/references.tsv --durations data/durations.tsv"
+COMMANDS = (
+    "rl-postproc simulate --out data --set n_clips=40",
+    f"rl-postproc benchmark compare --scores data/scores {FILES} --out runs/mine",
+    f"rl-postproc train --agent event_value --scores data/scores {FILES} --out runs/tuned",
+    "rl-postproc apply runs/tuned data/scores --durations data/durations.tsv --out events.tsv",
+    f"rl-postproc evaluate events.tsv {FILES}",
+)
+"""The path that the documentation shows for files of one's own."""
 
 
 def run_script(commands: list[str], folder: Path) -> str:
     """Runs commands as a shell script and returns what it wrote to standard output."""
-    program = folder / "bin" / "rl-postproc"
-    program.parent.mkdir()
-    python = shlex.quote(str(Path(sys.executable)))
-    program.write_text(f'#!/bin/sh\nexec {python} -m rl_postproc "$@"\n')
-    program.chmod(0o755)
+    (folder / "bin").mkdir()
     script = "set -e\n" + "\n".join(commands) + "\n"
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", script],
         cwd=folder,
-        env={**environment(), "PATH": path},
+        env=environment() | {"PATH": with_program(folder / "bin")["PATH"]},
         capture_output=True,
         text=True,
         timeout=900,
@@ -48,10 +42,8 @@ def run_script(commands: list[str], folder: Path) -> str:
 @pytest.mark.parametrize(
     "fewer", [True, pytest.param(False, marks=[pytest.mark.slow, pytest.mark.timeout(900)])], ids=["fewer", "all"]
 )
-def test_the_path_of_the_readme_has_no_dead_end(tmp_path: Path, fewer: bool) -> None:
-    commands = readme_commands()
-    assert [command.split()[1] for command in commands] == ["simulate", "benchmark", "train", "apply", "evaluate"]
-    commands[0] += " --set n_clips=40"
+def test_the_path_of_own_files_has_no_dead_end(tmp_path: Path, fewer: bool) -> None:
+    commands = [*COMMANDS]
     if fewer:
         commands[1] += " --agents default,grid_search --folds 2"
         commands[2] = (
