@@ -13,9 +13,9 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 SHOTS = {
-    "report": ("light", 1280, 900, "h1"),
+    "report": ("light", 1280, 900, "body"),
     "report_clips": ("light", 1280, 900, "#clips-heading"),
-    "report_dark": ("dark", 1280, 900, "#clips-heading"),
+    "report_dark": ("dark", 1280, 900, "#section-3"),
     "report_narrow": ("light", 420, 900, "#clip-name"),
 }
 """Theme, width and height of the window, and what is at its top, by the picture's name."""

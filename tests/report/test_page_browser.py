@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from program import Run, config_file
 from report_cases import CLASSES, HOSTILE, make_browser, make_report
 
 from rl_postproc.report.contents import Report
@@ -93,6 +94,39 @@ def wait_for_clip(page: sync_api.Page, clip: int) -> None:
 def errors(system: str) -> np.ndarray:
     """Errors of a system in each clip."""
     return BROWSER.counts[system] @ [-2, 1, 1]
+
+
+def test_the_report_of_a_small_run_shows_its_results_and_the_events_of_its_clips(
+    open_page: Open, run: Run, tmp_path: Path
+) -> None:
+    assert run("benchmark", config_file(tmp_path), "--out", "small")[0] == 0
+    page = open_page(tmp_path / "small" / "report.html")
+    results = {
+        one["agent"]: one["value"] for one in json.loads((tmp_path / "small" / "results.json").read_text())["agents"]
+    }
+    table = page.locator("table.sortable").first
+    head = table.locator("thead button").nth(1)
+    for order in (sorted(results, key=lambda name: -results[name]), sorted(results, key=lambda name: results[name])):
+        head.click()
+        assert table.locator("tbody th").all_text_contents() == order
+    assert f"{100 * max(results.values()):.1f}" in (table.locator("tbody tr").last.text_content() or "")
+
+    page.locator("#next").click()
+    clip = page.text_content("#clip-name") or ""
+    page.click("#clip-events summary")
+    page.locator("#clip-events caption", has_text=clip).wait_for()
+    told = [row.locator("td").all_text_contents()[:4] for row in page.locator("#clip-events tbody tr").all()]
+    for name in results:
+        lines = [
+            line.split("\t")
+            for path in (tmp_path / "small" / "folds").glob(f"{name}_seed0_fold*/events.tsv")
+            for line in path.read_text().splitlines()[1:]
+        ]
+        events = [
+            [name, line[3], f"{float(line[1]):.2f}", f"{float(line[2]):.2f}"] for line in lines if line[0] == clip
+        ]
+        assert sorted(row for row in told if row[0] == name) == sorted(events)
+    assert len(told) > 2
 
 
 def test_tables_sort_by_the_heading_that_is_pressed_and_turn_round(open_page: Open) -> None:
@@ -274,6 +308,17 @@ def test_sound_moves_the_cursor_and_a_click_in_the_figure_seeks(open_page: Open)
     left, right = 76, 58
     page.mouse.click(box["x"] + left + 0.5 * (box["width"] - left - right), box["y"] + 40)
     assert page.evaluate(time) == pytest.approx(5, abs=0.02)
+    # A drag zooms and does not seek.
+    across = box["width"] - left - right
+    page.mouse.move(box["x"] + left + 0.2 * across, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + left + 0.7 * across, box["y"] + 40, steps=5)
+    page.mouse.up()
+    page.wait_for_function("() => document.getElementById('clip-drawing').layout.xaxis.range[0] > 1")
+    shown_range = page.evaluate("document.getElementById('clip-drawing').layout.xaxis.range")
+    assert shown_range == pytest.approx([2, 7], abs=0.05) and page.evaluate(time) == pytest.approx(5, abs=0.02)
+    assert page.evaluate(place) == pytest.approx(left + 0.6 * across, abs=5)
+    page.press("#zoom-reset", "Enter")
     before = page.evaluate(place)
     assert before == pytest.approx(left + 0.5 * (box["width"] - left - right), abs=1)
     page.evaluate("document.querySelector('#clip-audio audio').play()")
