@@ -21,9 +21,9 @@ FLOOR = 0.05
 """Tracks that stay below it, and hold no event, are left out."""
 MOST_FRAMES = 1500
 """Frames of a track beyond which neighbours are shown by their highest score."""
-SCORE_BYTES = 1_400_000
+SCORE_BYTES = 1_850_000
 """Compressed bytes that score tracks may take."""
-MOST_EVENTS = 60_000
+MOST_EVENTS = 36_000
 """Events of all systems and references that are kept."""
 
 
