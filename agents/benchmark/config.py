@@ -11,7 +11,7 @@ from rl_postproc.config import DataConfig, TaskConfig
 from rl_postproc.data.scores import ScoreSet
 from rl_postproc.metrics import Metric, Objective
 from rl_postproc.metrics.ranking import RankingMetric
-from rl_postproc.utils.errors import UserError
+from rl_postproc.utils.errors import UserError, warn
 from rl_postproc.utils.seeds import MOST_SEED
 
 from ..base import Agent, make_agent
@@ -19,6 +19,9 @@ from .judges import make_judge, own_metric
 from .learning_curve import LearningCurve
 from .objectives import own_objective, with_twins
 from .stacks import APART, DropOneOut, named_stacks, row_of, stack_rows
+
+_USUAL = "grid_search"
+"""The usual baseline, which need not run."""
 
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
@@ -65,7 +68,7 @@ class BenchmarkConfig(TaskConfig):
     published: Published | None = None
     folds: int = Field(default=5, ge=2)
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
-    baseline: str = Field(default="grid_search", description="agent that the others' gains are measured against")
+    baseline: str = Field(default=_USUAL, description="agent that the others' gains are measured against")
 
     @field_validator("judged_by", mode="before")
     @classmethod
@@ -109,7 +112,7 @@ class BenchmarkConfig(TaskConfig):
     @model_validator(mode="after")
     def _baseline_is_there(self) -> BenchmarkConfig:
         names = agent_names(self.rows())
-        if self.baseline not in (*names, "grid_search"):
+        if self.baseline not in (*names, _USUAL):
             raise ValueError(f"the baseline '{self.baseline}' is not among the agents ({', '.join(names)})")
         return self
 
@@ -190,8 +193,17 @@ def agent_names(settings: list[str | dict[str, Any]]) -> list[str]:
 
 
 def choose_agents(config: BenchmarkConfig, names: list[str]) -> BenchmarkConfig:
-    """Keeps the named agents of the config; a name that it lacks stands for that agent with its defaults."""
+    """Keeps the named agents of the config; a name that it lacks stands for that agent with its defaults.
+
+    Warns:
+        DataWarning: the config's baseline is not among them.
+    """
     rows = config.rows()
     known = {name: item for item, name in zip(rows, agent_names(rows), strict=True)}
     chosen = [known.get(name, name) for name in names]
-    return config.model_copy(update={"agents": chosen, "learning_curve": None, "stacks": None, "drop_one_out": None})
+    baseline = config.baseline
+    if baseline not in (*names, _USUAL):
+        warn(f"The baseline '{baseline}' is not among the agents, so that gains are over '{_USUAL}', if it is.")
+        baseline = _USUAL
+    changed = {"agents": chosen, "learning_curve": None, "stacks": None, "drop_one_out": None, "baseline": baseline}
+    return config.model_copy(update=changed)

@@ -79,6 +79,8 @@ def open_run(path: Path, data: dict[str, Any], metric: Metric | None = None, sco
     """
     path = shipped(path)
     if (path / "results.json").is_file():
+        if metric is not None:
+            raise UserError(f"The benchmark in '{path}' counts by the metric of its config; leave out --set.")
         return _benchmark(path, data, scores)
     if (path / "postprocessor.json").is_file():
         return _post_processor(path, data, metric)
@@ -124,7 +126,7 @@ def _benchmark(path: Path, data: dict[str, Any], scores: ScoreSet | None) -> Run
         if not plans:
             continue
         plan = plans[name]
-        task = plan.judged
+        task = task or plan.judged
         systems[name] = read_pooled(task, folders)
         _check_same(systems[name], task, row, path)
         made_by[name] = [

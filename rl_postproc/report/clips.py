@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,10 @@ MOST_FRAMES = 1500
 """Frames of a track beyond which neighbours are shown by their highest score."""
 SCORE_BYTES = 1_850_000
 """Compressed bytes that score tracks may take."""
+MADE_BYTES = 1 << 26
+"""Bytes of tracks that are compressed to see how many clips can be kept."""
+_CHUNK = 1 << 22
+"""Scores that are turned into bytes at a time."""
 MOST_EVENTS = 36_000
 """Events of all systems and references that are kept."""
 
@@ -57,8 +61,12 @@ def make_browser(
     counts = _counts(scores, systems, metric)
     if scores.references is not None and isinstance(metric, CollarMetric):
         errors = {name: find_errors(scores.references, events, metric) for name, events in systems.items()}
-    tracks = _Tracks.of(scores, [*systems.values(), *([scores.references] if scores.references is not None else [])])
-    kept = _kept(scores, tracks, systems, counts, score_bytes, most_events)
+    order = _order(scores, systems, counts, most_events)
+    tracks = _Tracks.of(
+        scores, [*systems.values(), *([scores.references] if scores.references is not None else [])], order
+    )
+    own = tracks.within(score_bytes)
+    kept = own.clips
     if len(kept) < scores.n_clips:
         notes.append(f"The clip browser holds {len(kept)} of {scores.n_clips} clips, those on which the systems differ most; "
                      "tables and charts are of all.")  # fmt: skip
@@ -67,7 +75,6 @@ def make_browser(
     if tracks.step > 1:
         notes.append(f"Of score tracks longer than {MOST_FRAMES} frames the browser shows the highest of each "
                      f"{tracks.step} neighbours; events are exact.")  # fmt: skip
-    own = tracks.of_clips(kept)
     browser = Browser(
         clip_ids=[scores.clip_ids[i] for i in kept.tolist()],
         durations=scores.durations[kept].double().numpy(),
@@ -102,32 +109,22 @@ def _counts(scores: ScoreSet, systems: Mapping[str, Events], metric: Metric) -> 
     return found
 
 
-def _kept(
-    scores: ScoreSet,
-    tracks: _Tracks,
-    systems: Mapping[str, Events],
-    counts: Mapping[str, np.ndarray],
-    score_bytes: int,
-    most_events: int,
+def _order(
+    scores: ScoreSet, systems: Mapping[str, Events], counts: Mapping[str, np.ndarray], most_events: int
 ) -> torch.Tensor:
-    """Returns the clips that are kept, int64 ``[kept]``, in the order of the set."""
-    n_events = torch.stack([_per_clip(events) for events in systems.values()]).sum(0)
+    """Returns the clips that may be kept, int64 ``[clip]``: those first on which the systems differ most."""
+    n_events = torch.stack([_per_clip(events) for events in systems.values()])
     if counts:
         hits, found = (torch.from_numpy(np.stack([own[:, i] for own in counts.values()])).long() for i in (0, 1))
         differing = _range(hits) + _range(found - hits)
     else:
-        differing = _range(torch.stack([_per_clip(events) for events in systems.values()]))
+        differing = _range(n_events)
+    n_events = n_events.sum(0)
     if scores.references is not None:
         n_events = n_events + _per_clip(scores.references)
     # Of equal clips the busier ones, then in the order of the set.
     order = torch.argsort(differing * (int(n_events.max()) + 1) + n_events, descending=True, stable=True)
-    n_kept = int((n_events[order].cumsum(0) <= most_events).sum())
-    if (size := tracks.compressed(torch.arange(scores.n_clips))) > score_bytes:
-        # By the mean, then by the clips themselves, the busy of which take more.
-        n_kept = min(n_kept, int(scores.n_clips * score_bytes / size))
-        while n_kept > 1 and (size := tracks.compressed(order[:n_kept])) > score_bytes:
-            n_kept = min(n_kept - 1, int(n_kept * score_bytes / size))
-    return order[: max(1, n_kept)].sort().values
+    return order[: max(1, int((n_events[order].cumsum(0) <= most_events).sum()))]
 
 
 def _per_clip(events: Events) -> torch.Tensor:
@@ -159,7 +156,9 @@ class _Tracks:
     """The tracks that are shown, as bytes.
 
     Attributes:
-        clip: clip of each track, int64 ``[track]``, ascending.
+        clips: the clips in the order of their set, int64 ``[clip]``.
+        rank: place of each by how much the systems differ, int64 ``[clip]``.
+        clip: clip of each track as its place among these, int64 ``[track]``, ascending.
         label: class of each track, int64 ``[track]``.
         n_frames: frames of each clip, int64 ``[clip]``.
         steps: seconds from frame to frame of each clip, float64 ``[clip]``.
@@ -168,6 +167,8 @@ class _Tracks:
         is_uneven: whether frames of a clip are not all equally long.
     """
 
+    clips: torch.Tensor
+    rank: np.ndarray
     clip: np.ndarray
     label: np.ndarray
     n_frames: np.ndarray
@@ -177,36 +178,54 @@ class _Tracks:
     is_uneven: bool
 
     @classmethod
-    def of(cls, scores: ScoreSet, events: Sequence[Events]) -> _Tracks:
-        """Makes the tracks of all clips that reach the floor or hold an event."""
-        valid = torch.arange(scores.width) < scores.n_frames[:, None]
-        levels = (scores.scores.clamp(0, 1) * 255).round().to(torch.uint8) * valid[:, None]
-        kept = scores.scores.masked_fill(~valid[:, None], 0).amax(2) >= FLOOR
+    def of(cls, scores: ScoreSet, events: Sequence[Events], order: torch.Tensor) -> _Tracks:
+        """Makes the tracks that reach the floor or hold an event, of the first clips, as many as memory is given for.
+
+        Time is that of finding each track's highest score, memory that of the tracks that are made and a chunk of them.
+        """
+        kept = scores.scores.amax(2) >= FLOOR
         for own in events:
             kept[own.clip, own.label] = True
         step = -(-scores.width // MOST_FRAMES)
-        if step > 1:
-            padded = torch.nn.functional.pad(levels, (0, -scores.width % step))
-            levels = padded.unflatten(2, (-1, step)).amax(3)
         n_frames = -(-scores.n_frames // step)
-        clip, label = kept.nonzero(as_tuple=True)
-        inside = torch.arange(levels.shape[2]) < n_frames[clip][:, None]
-        edges = scores.edges.expand(scores.n_clips, -1)
-        hop = edges.gather(1, scores.n_frames[:, None])[:, 0] / scores.n_frames
+        size = (kept.sum(1) * n_frames)[order].cumsum(0)
+        order = order[: max(1, int((size <= MADE_BYTES).sum()))]
+        clips, rank = order.sort()
+        clip, label = kept[clips].nonzero(as_tuple=True)
+        tracks = torch.arange(len(clip)).split(max(1, _CHUNK // scores.width))
+        levels = [
+            _levels(scores.scores[clips[clip[own]], label[own]], n_frames[clips[clip[own]]], step) for own in tracks
+        ]
+        edges, lengths = scores.edges if len(scores.edges) == 1 else scores.edges[clips], scores.n_frames[clips]
+        hop = edges.expand(len(clips), -1).gather(1, lengths[:, None])[:, 0] / lengths
+        # Frames that all clips share are looked at once, in the longest.
+        longest = lengths.argmax()[None] if len(edges) == 1 else torch.arange(len(clips))
         place = torch.arange(edges.shape[1])
-        away = (edges - place * hop[:, None]).abs().where(place <= scores.n_frames[:, None], 0)
-        return cls(clip.numpy(), label.numpy(), n_frames.numpy(), (hop * step).numpy(),
-                   levels[clip, label][inside].numpy(), step, bool((away.amax(1) > hop / 2).any()))  # fmt: skip
+        away = (edges - place * hop[longest, None]).abs().where(place <= lengths[longest, None], 0)
+        return cls(clips, rank.numpy(), clip.numpy(), label.numpy(), n_frames[clips].numpy(), (hop * step).numpy(),
+                   np.concatenate(levels), step, bool((away.amax(1) > hop[longest] / 2).any()))  # fmt: skip
 
-    def of_clips(self, clips: torch.Tensor) -> _Tracks:
-        """Returns the tracks of some clips, in ascending order, whose clips are numbered anew."""
-        place = np.full(len(self.n_frames), -1)
-        place[clips.numpy()] = np.arange(len(clips))
-        own = place[self.clip] >= 0
+    def within(self, most_bytes: int) -> _Tracks:
+        """Returns the tracks of as many of the first clips as stay within so many bytes, once they are compressed."""
+        found = self
+        while (size := len(zlib.compress(found.levels.tobytes(), 6))) > most_bytes and len(found.clips) > 1:
+            # By the mean; busier clips, which come first, take more.
+            found = found._first(min(len(found.clips) - 1, int(len(found.clips) * most_bytes / size)))
+        return found
+
+    def _first(self, n: int) -> _Tracks:
+        """Returns the tracks of the clips on which the systems differ most."""
+        kept = self.rank < max(1, n)
+        own = kept[self.clip]
         frames = np.repeat(own, self.n_frames[self.clip])
-        return _Tracks(place[self.clip[own]], self.label[own], self.n_frames[clips.numpy()], self.steps[clips.numpy()],
-                       self.levels[frames], self.step, self.is_uneven)  # fmt: skip
+        clip = (np.cumsum(kept) - 1)[self.clip[own]]
+        return replace(self, clips=self.clips[torch.from_numpy(kept)], rank=self.rank[kept], clip=clip, label=self.label[own],
+                       n_frames=self.n_frames[kept], steps=self.steps[kept], levels=self.levels[frames])  # fmt: skip
 
-    def compressed(self, clips: torch.Tensor) -> int:
-        """Returns the bytes that the tracks of some clips take once they are compressed."""
-        return len(zlib.compress(self.of_clips(clips.sort().values).levels.tobytes(), 6))
+
+def _levels(tracks: torch.Tensor, n_frames: torch.Tensor, step: int) -> np.ndarray:
+    """Returns tracks ``[track, frame]`` as bytes, the highest of so many neighbours, one after another without their ends."""
+    levels = (tracks * 255).round().to(torch.uint8)
+    if step > 1:
+        levels = torch.nn.functional.pad(levels, (0, -levels.shape[1] % step)).unflatten(1, (-1, step)).amax(2)
+    return levels[torch.arange(levels.shape[1]) < n_frames[:, None]].numpy()

@@ -53,4 +53,5 @@ def test_refusals_leave_nothing_behind(run: Run, runs: Path) -> None:
     )
     assert_one_sentence(run("report", "one", "--audio", "silence", "--out", "x.html"), "silence")
     assert_one_sentence(run("report", "tuned", "--set", "metric.t_collar=x", "--out", "x.html"), "t_collar")
+    assert_one_sentence(run("report", "one", "--set", "metric.t_collar=1", "--out", "x.html"), "leave out --set")
     assert not (runs / "x.html").exists()
