@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from rl_postproc.metrics.intersection.psds import SCENARIOS, psds
 from rl_postproc.metrics.intersection.ranked_counts import Stretches, count_ranked, with_length
 from rl_postproc.metrics.intersection.ranking import Psds1, Psds2
 from rl_postproc.metrics.ranking.evaluate import evaluate_ranking
+from rl_postproc.task import TuningTask
 from rl_postproc.testing import check_metric, check_ranking
 
 CLIPS, CLASSES = ("a.wav", "b.wav"), ("Cat", "Dog")
@@ -200,3 +202,28 @@ def test_psds_of_events_with_confidences_is_certified(metric: Psds1) -> None:
                              scores.durations)  # fmt: skip
     assert found.certified_by.startswith("sed_scores_eval")
     assert 0 < found.score.overall < 1
+
+
+@pytest.mark.parametrize("metric", [Psds1(), Psds2()], ids=lambda metric: metric.name)
+def test_a_class_without_references_is_left_out(metric: Psds1) -> None:
+    scores = simulate(SimulationConfig(n_clips=20, n_classes=4))
+    names = [*scores.classes]
+    references = scores.require_references().of_classes(names[:3]).over(scores.clip_ids, names)
+    bare = replace(scores, references=references)
+    events = TuningTask.build(scores).stack.events(scores, torch.tensor([0.3, 0.4]))
+    events = replace(events, confidence=torch.rand(len(events), generator=torch.Generator().manual_seed(0)))
+    for estimates in (bare, events):
+        whole = evaluate_ranking(references, estimates, metric, scores.durations)
+        known = evaluate_ranking(
+            references.of_classes(names[:3]), estimates.of_classes(names[:3]), metric, scores.durations
+        )
+        assert 0 < whole.score.overall == known.score.overall < 1
+        assert whole.score.by_class[:3].tolist() == known.score.by_class.tolist()
+        assert math.isnan(whole.score.by_class[3])
+        assert whole.score.rates["reference"].tolist() == references.counts().sum(0).tolist()
+        pytest.importorskip("sed_scores_eval")
+        assert whole.certified_by.startswith("sed_scores_eval")
+    nothing = evaluate_ranking(references.of_classes(names[3:]), bare.of_classes(names[3:]), metric, scores.durations)
+    assert math.isnan(nothing.score.overall)
+    assert nothing.certified_by == "none: there are no references"
+    assert nothing.to_json()["psds"] is None

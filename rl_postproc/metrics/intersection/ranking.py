@@ -26,6 +26,8 @@ from rl_postproc.utils.errors import UserError
 class Psds(RankingMetric, ABC):
     """The polyphonic sound detection score of a scenario: the area under the PSD-ROC, over its width.
 
+    Classes without references have no share of references that are found: they are left out, their events too.
+
     Source: Bilen et al., "A framework for the robust evaluation of sound event detection", ICASSP 2020; over all thresholds:
     Ebbers, Serizel and Haeb-Umbach, "Threshold-independent evaluation of sound event detection scores", ICASSP 2022.
     """
@@ -67,13 +69,20 @@ class Psds(RankingMetric, ABC):
             raise UserError(
                 f"'{self.name}' counts false positives an hour, so it needs the clips' lengths; give --durations."
             )
+        known = references.counts().sum(0) > 0
+        if not bool(known.all()):
+            own = torch.full(known.shape, torch.nan, dtype=torch.float64)
+            if not bool(known.any()):
+                return RankedScore(float("nan"), own, rates={"reference": known.long()})
+            found = self.value(*_of_known(known, references, estimates), durations)
+            own[known] = found.by_class
+            return RankedScore(found.overall, own, rates={"reference": references.counts().sum(0)})
         if isinstance(estimates, ScoreSet):
             estimates = without_lost_thresholds(estimates, references, durations, self.scenario)
         counts = self.counts(references, estimates, durations)
         found = counts.reference.sum(0)
         steps = *roc(counts, self.scenario), len(found), self.scenario
-        own = torch.from_numpy(areas_of_roc(*steps)).masked_fill(found == 0, torch.nan)
-        return RankedScore(psds_of_roc(*steps), own, rates={"reference": found})
+        return RankedScore(psds_of_roc(*steps), torch.from_numpy(areas_of_roc(*steps)), rates={"reference": found})
 
     def certify(self, references: Events, estimates: Events | ScoreSet, durations: torch.Tensor | None = None) -> str:
         """Has sed_scores_eval find the same, unless events touch or overlap, which it would join."""
@@ -85,6 +94,10 @@ class Psds(RankingMetric, ABC):
                 from sed_scores_eval.intersection_based import psds as their_psds
         except ImportError:
             return 'none: sed_scores_eval is not installed (pip install "rl-postproc[bench]")'
+        known = references.counts().sum(0) > 0
+        if not bool(known.any()):
+            return "none: there are no references"
+        references, estimates = _of_known(known, references, estimates)
         if isinstance(estimates, Events) and _touch(estimates):
             return "none: events touch or overlap, and sed_scores_eval would join them"
         if _touch(with_length(references)):
@@ -122,6 +135,14 @@ class Psds2(Psds):
     gtc: float = Field(0.1, gt=0, le=1, description="share of a reference that relevant events must cover")
     cttc: float | None = Field(0.3, gt=0, le=1, description="share of another class's event that makes a cross-trigger")
     alpha_ct: float = Field(0.5, ge=0, le=100, description="weight of cross-triggers beside false positives")
+
+
+def _of_known(
+    known: torch.Tensor, references: Events, estimates: Events | ScoreSet
+) -> tuple[Events, Events | ScoreSet]:
+    """Returns what is of some classes."""
+    names = [name for name, kept in zip(references.classes, known.tolist(), strict=True) if kept]
+    return references.of_classes(names), estimates.of_classes(names)
 
 
 def _touch(events: Events) -> bool:
