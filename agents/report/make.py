@@ -161,7 +161,7 @@ def _made_of(run: Run) -> Section:
     """Returns data, config and versions."""
     parts: list[Table | Chart | Text] = []
     if run.data:
-        keep = [(key.replace("_", " "), _plain(value)) for key, value in run.data.items() if key not in ("classes", "notes")
+        keep = [(key.replace("_", " "), _span(value)) for key, value in run.data.items() if key not in ("classes", "notes")
                 and not isinstance(value, dict)]  # fmt: skip
         parts.append(Table("Data", [Column("what"), Column("value")], keep))
     if run.versions:
@@ -171,6 +171,13 @@ def _made_of(run: Run) -> Section:
         parts.append(Text(run.config, as_is=True, title="Config, as it was resolved"))
     parts.append(Text(f"Made from {Path(run.path).name}."))
     return Section("Made of", parts)
+
+
+def _span(value: Any) -> str:
+    """Returns a range of two numbers, or anything else, as text."""
+    if isinstance(value, list) and len(value) == 2:
+        return f"{value[0]:g} to {value[1]:g}" if value[0] != value[1] else f"{value[0]:g}"
+    return _plain(value)
 
 
 def _plain(value: Any) -> str:
