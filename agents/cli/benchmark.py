@@ -164,10 +164,6 @@ def compare(
             scores = config.load_data()
         if_interrupted(f"finished folds, if any, are kept in '{out / 'folds'}'. The same command goes on from there:")
         results = run_benchmark(config, scores, out, show, fresh, strict, tell_data, engine, limit, notes.say)
-        if_interrupted(f"the results are in '{out}', without a report. The same command makes it:")
-        show("making the report", 1.0, {})
-        with unwarned():
-            write_report(make_report(open_run(out, {}, scores=scores)), out / PAGES[0])
     if_interrupted(f"the results are in '{out}'. The same command shows them:")
     how = f"{results['folds']} folds"
     if "n_evaluation_clips" in results:
@@ -200,6 +196,10 @@ def compare(
         console.print(tables.published_table(results))
     written = ", ".join(name for name in RESULTS if (out / name).exists())
     console.say(f"{certificates(results['rows'])}. Results and plots are in {out}: {written}.")
+    if_interrupted(f"the results are in '{out}', without a report. The same command makes it:")
+    with progress() as show, unwarned():
+        show("making the report", 0.0, {})
+        write_report(make_report(open_run(out, {}, scores=scores)), out / PAGES[0])
     # On a line of its own, never broken, so that it can be followed.
     console.say(f"Look at it:\n{out / PAGES[0]}")
     return not results["skipped"]

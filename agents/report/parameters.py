@@ -8,7 +8,7 @@ import numpy as np
 
 from rl_postproc.pipeline.policy import Constant
 from rl_postproc.report.contents import Column, Section, Table, Text
-from rl_postproc.results.chosen import chosen_parameters
+from rl_postproc.results.chosen import chosen_parameters, with_stack_names
 from rl_postproc.task import TuningTask
 
 from .runs import Run
@@ -28,14 +28,15 @@ def parameters_section(run: Run, most: int = 12) -> Section | None:
         return None
     tables, without = list[Table | Text](), list[str]()
     for name, made in list(run.made_by.items())[:most]:
-        spread, folds = not isinstance(made[0][0].policy, Constant), []
+        spread, folds = not all(isinstance(processor.policy, Constant) for processor, _ in made), []
         if spread and run.task.scores.references is None:
             tables.append(Text(f"How the choices of {name} are spread over clips is told where there are references."))
             continue
         for processor, clips in made:
             scores = run.task.scores if len(clips) == run.task.scores.n_clips else run.task.scores.select(clips)
             task = TuningTask(scores, processor.stack, run.task.metric)
-            folds.append(chosen_parameters(processor, task, run.systems[name].select(clips)))
+            chosen = chosen_parameters(processor, task, run.systems[name].select(clips))
+            folds.append(with_stack_names(chosen, processor))
         names = list(dict.fromkeys(key for fold in folds for row in fold.values() for key in row))
         if set(names) <= {"events_per_minute"}:
             without.append(name)
@@ -69,11 +70,15 @@ def chosen_thresholds(run: Run) -> dict[str, dict[str, list[float]]]:
 def _cell(values: list[Any]) -> Any:
     """Returns the median over folds, with the range where folds differ, or with the spread over clips."""
     known = [own for own in values if own is not None]
-    if known and isinstance(known[0], dict):
-        middle, low, high = (_median([own[key] for own in known]) for key in ("most_frequent", "low", "high"))
+    if any(isinstance(own, dict) for own in known):
+        # A fold may have ended at constants where the others did not.
+        spreads = [
+            own if isinstance(own, dict) else dict.fromkeys(("most_frequent", "low", "high"), own) for own in known
+        ]
+        middle, low, high = (_median([own[key] for own in spreads]) for key in ("most_frequent", "low", "high"))
         return None if middle is None else (middle, _shown(middle, low, high))
-    if not known or isinstance(known[0], str):
-        return ", ".join(dict.fromkeys(known)) or None
+    if not known or any(isinstance(own, str) for own in known):
+        return ", ".join(dict.fromkeys(map(str, known))) or None
     middle = _median(known)
     return middle if min(known) == max(known) else (middle, _shown(middle, min(known), max(known)))
 

@@ -49,14 +49,7 @@ def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcess
     Of more than forty classes the first are listed.
     """
     units = processor.stack.units
-    choice = processor.stack.stages[0]
-    if isinstance(choice, OneOf):
-        which = processor.stack.space.names[0]
-        numbered = list(choice.stacks)
-        chosen = {
-            name: {**row, which: numbered[int(row[which])]} if isinstance(row[which], int | float) else row
-            for name, row in chosen.items()
-        }
+    chosen = with_stack_names(chosen, processor)
     labels = {name: f"{name} in s" if unit.endswith("seconds") else name
               for name, unit in zip(processor.stack.space.names, units, strict=True)}  # fmt: skip
     rows = {name: dict(row) for name, row in chosen.items()}
@@ -82,6 +75,20 @@ def chosen_table(chosen: Mapping[str, Mapping[str, Any]], processor: PostProcess
     if len(rows) > MOST_ROWS:
         table.add_row(f"… and {len(rows) - MOST_ROWS} more", *[""] * len(names))
     return table
+
+
+def with_stack_names(
+    chosen: Mapping[str, Mapping[str, Any]], processor: PostProcessor
+) -> Mapping[str, Mapping[str, Any]]:
+    """Returns what `chosen_parameters` has found, with names in place of the numbers of constant choices of a stack."""
+    choice = processor.stack.stages[0]
+    if not isinstance(choice, OneOf):
+        return chosen
+    which, numbered = processor.stack.space.names[0], list(choice.stacks)
+    return {
+        name: {**row, which: numbered[int(row[which])]} if isinstance(row.get(which), int | float) else row
+        for name, row in chosen.items()
+    }
 
 
 def _shown(value: Any) -> str:
