@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,12 @@ from typing import Literal
 from rl_postproc.agents.search.random_search import RandomSearch
 
 from rl_postproc.utils.errors import warn
+
+
+def _node() -> str:
+    """Returns the node of the cluster on which this process is, empty outside of any."""
+    ray = sys.modules.get("ray")
+    return ray.get_runtime_context().get_node_id() if ray is not None and ray.is_initialized() else ""
 
 
 class Waits(RandomSearch):
@@ -24,7 +31,7 @@ class Waits(RandomSearch):
         folder = Path(self.folder)
         name = f"{hashlib.sha256(repr(task.scores.clip_ids).encode()).hexdigest()[:12]}_{seed}"
         n = len(list(folder.glob(f"{name}_*")))
-        (folder / f"{name}_{n}").touch()
+        (folder / f"{name}_{n}").write_text(_node())
         warn(f"Seed {seed} waits.")
         report(0.5, {})
         time.sleep(self.seconds)

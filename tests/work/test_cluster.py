@@ -158,11 +158,12 @@ def test_a_node_that_is_lost_in_the_middle_loses_no_finished_fold(cluster: Any, 
     out, finished, third = tmp_path / "cluster", {}, cluster.add_node(**NODE)
 
     def lose() -> None:
-        """Waits until all three nodes are at work and a fold is finished, and kills the third."""
+        """Waits until a fold is finished and the third node has just begun another, of three seconds, and kills the node."""
         deadline = time.monotonic() + 200
         while time.monotonic() < deadline:
             done = {path: path.stat().st_mtime_ns for path in out.glob("folds/*/result.json")}
-            if done and len(list((tmp_path / "notes").iterdir())) - len(done) >= 3:
+            begun = [note for note in (tmp_path / "notes").iterdir() if time.time() - note.stat().st_mtime < 1]
+            if done and any(note.read_text() == third.node_id for note in begun):
                 finished.update(done)
                 cluster.remove_node(third, allow_graceful=False)
                 return
