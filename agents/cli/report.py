@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,19 +80,13 @@ def report(
             if made.browser is None:
                 raise UserError("There are no clips to be heard, since the scores cannot be read; give --scores too.")
             show("sounds", 0.7, {})
-            made = with_heard(made, *with_sounds(made.browser, audio))
+            browser, said = with_sounds(made.browser, audio)
+            made = replace(made, browser=browser, notes=[*made.notes, *said])
         show("writing", 0.9, {})
         write_report(made, target)
     for note in made.notes:
         notes.say(note, "Note:", "bold yellow")
     told.say(f"Wrote {target}.")
-
-
-def with_heard(made: Any, browser: Any, said: list[str]) -> Any:
-    """Returns a report with sounds, and what is to be said of them."""
-    from dataclasses import replace
-
-    return replace(made, browser=browser, notes=[*made.notes, *said])
 
 
 def _place(path: Path, compared: bool) -> Path:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from rl_postproc.report.contents import Cell, Chart, Column, Section, Table
-from rl_postproc.report.figures import bars, points
+from rl_postproc.report.figures import bars, lines, points
+from rl_postproc.results.calibration import pooled
 from rl_postproc.results.tables import score_label
 
 Results = Mapping[str, Any]
@@ -170,8 +171,8 @@ def mean_classes(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     return found
 
 
-def _with_gain(value: float | None, base: float | bool | None) -> Valued | float | None:
-    if value is None or base is None or isinstance(base, bool):
+def _with_gain(value: float | None, base: float | None) -> Valued | float | None:
+    if value is None or base is None:
         return value
     return value, f"{100 * value:.2f} ({100 * (value - base):+.1f})"
 
@@ -182,13 +183,9 @@ def _percent(value: float | None) -> float | None:
 
 def calibration_chart(results: Results) -> list[Chart]:
     """Returns how often events of a confidence are right, by agent; none where events have no confidence."""
-    from rl_postproc.results.calibration import pooled
-
     rows = [row for row in results["rows"] if "calibration" in row]
     if not rows:
         return []
-    from rl_postproc.report.figures import lines
-
     series = {}
     for name in dict.fromkeys(row["agent"] for row in rows):
         bins = pooled([row["calibration"] for row in rows if row["agent"] == name])

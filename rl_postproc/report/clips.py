@@ -115,10 +115,9 @@ def _order(
     """Returns the clips that may be kept, int64 ``[clip]``: those first on which the systems differ most."""
     n_events = torch.stack([_per_clip(events) for events in systems.values()])
     if counts:
-        hits, found = (torch.from_numpy(np.stack([own[:, i] for own in counts.values()])).long() for i in (0, 1))
-        differing = _range(hits) + _range(found - hits)
+        differing = torch.from_numpy(how_far_apart(counts)).long()
     else:
-        differing = _range(n_events)
+        differing = n_events.amax(0) - n_events.amin(0)
     n_events = n_events.sum(0)
     if scores.references is not None:
         n_events = n_events + _per_clip(scores.references)
@@ -127,12 +126,18 @@ def _order(
     return order[: max(1, int((n_events[order].cumsum(0) <= most_events).sum()))]
 
 
+def how_far_apart(counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns how far systems differ in each clip: the range of their true positives, and that of their false alarms.
+
+    Args:
+        counts: true positives, events and references of each clip by system, at least one, ``[clip, 3]``.
+    """
+    hits, found, _ = np.stack(list(counts.values())).transpose(2, 0, 1)
+    return np.ptp(hits, 0) + np.ptp(found - hits, 0)
+
+
 def _per_clip(events: Events) -> torch.Tensor:
     return torch.bincount(events.clip, minlength=len(events.clip_ids))
-
-
-def _range(values: torch.Tensor) -> torch.Tensor:
-    return values.amax(0) - values.amin(0)
 
 
 def _shown(events: Events, kept: torch.Tensor, kind: torch.Tensor | None, metric: Metric | None) -> BrowserEvents:

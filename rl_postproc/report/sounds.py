@@ -12,6 +12,7 @@ import numpy as np
 
 from rl_postproc.formats.clip_names import match_names
 from rl_postproc.report.browser import Browser, Sound
+from rl_postproc.report.clips import how_far_apart
 from rl_postproc.sources.audio import Samples
 from rl_postproc.sources.recordings import Recording, find_recordings
 from rl_postproc.utils.errors import UserError
@@ -47,13 +48,15 @@ def with_sounds(browser: Browser, audio: Sequence[Path], most_bytes: int = MOST_
         raise UserError(f"None of the {len(recordings)} recordings in '{audio[0]}' is called as one of the clips, such as "
                         f"'{browser.clip_ids[0]}'; give the folder of their audio.")  # fmt: skip
     sounds, taken, long = dict[int, Sound](), 0, 0
-    for clip in _by_difference(browser):
+    apart = how_far_apart(browser.counts) if browser.counts else np.zeros(len(browser.clip_ids))
+    order: list[int] = np.argsort(-apart, kind="stable").tolist()  # pyright: ignore[reportAssignmentType]
+    for clip in order:
         if (name := browser.clip_ids[clip]) not in found:
             continue
         if browser.durations[clip] > MOST_SECONDS:
             long += 1
             continue
-        sound = read_sound(recordings[found[name]])
+        sound = read_sound(recordings[found[name]], float(browser.durations[clip]))
         taken += len(sound.data) + sound.spectrogram.size
         if taken > most_bytes and sounds:
             break
@@ -69,8 +72,12 @@ def with_sounds(browser: Browser, audio: Sequence[Path], most_bytes: int = MOST_
     return replace(browser, sounds=sounds), notes
 
 
-def read_sound(recording: Recording) -> Sound:
+def read_sound(recording: Recording, seconds: float) -> Sound:
     """Returns a recording as MP3 at 16 kHz, or at its own rate if that is lower, with its mel spectrogram.
+
+    Args:
+        recording: what to read.
+        seconds: length of the clip, which the spectrogram spans; what the recording lacks is silent there.
 
     Raises:
         UserError: it cannot be read, or the library that compresses is missing or too old.
@@ -83,7 +90,9 @@ def read_sound(recording: Recording) -> Sound:
     stream = Samples(recording, min(RATE, recording.rate))
     samples, file = np.concatenate(list(stream)), io.BytesIO()
     soundfile.write(file, samples, stream.rate, format="MP3", subtype="MPEG_LAYER_III")
-    return Sound("audio/mpeg", file.getvalue(), spectrogram(samples, stream.rate), stream.rate / 2)
+    n = max(1, round(seconds * stream.rate))
+    spanned = np.pad(samples[:n], (0, max(0, n - len(samples))))
+    return Sound("audio/mpeg", file.getvalue(), spectrogram(spanned, stream.rate), stream.rate / 2)
 
 
 def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -93,12 +102,13 @@ def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
         samples: float32 ``[sample]``.
         rate: samples a second.
     """
+    import librosa
     from scipy.signal import stft
 
     window = 1 << max(5, round(np.log2(rate * 0.032)))
     padded = np.pad(samples, (0, max(0, window - len(samples))))
     hop = max(window // 4, -(-len(padded) // COLUMNS))
-    overlap: Any = {"nperseg": window, "noverlap": max(0, window - hop), "boundary": None}
+    overlap: Any = {"nperseg": window, "noverlap": max(0, window - hop), "boundary": None, "nfft": 4 * window}
     _, _, spectrum = stft(padded, rate, **overlap)
     if hop > window:  # frames of a window each would leave gaps: the loudest of each column stays
         step = -(-spectrum.shape[1] // COLUMNS)
@@ -106,27 +116,6 @@ def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
         power = power.reshape(len(power), -1, step).max(2)
     else:
         power = np.abs(spectrum) ** 2
-    mel = _mel_filters(window // 2 + 1, rate) @ power
+    mel = librosa.filters.mel(sr=rate, n_fft=4 * window, n_mels=BANDS, htk=True, norm=None) @ power
     level = 10 * np.log10(np.maximum(mel, 1e-12) / max(float(mel.max()), 1e-12))
     return ((level.clip(-RANGE, 0) + RANGE) / RANGE * 255).round().astype(np.uint8)
-
-
-def _mel_filters(n_bins: int, rate: int) -> np.ndarray:
-    """Returns triangles that are evenly spaced in mel (HTK's formula), float64 ``[band, bin]``; each holds a bin at least."""
-    top = 2595 * np.log10(1 + rate / 2 / 700)
-    centres = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1) / (rate / 2) * (n_bins - 1)
-    bins = np.arange(n_bins)
-    rising = (bins - centres[:-2, None]) / np.maximum(np.diff(centres)[:-1, None], 1e-9)
-    falling = (centres[2:, None] - bins) / np.maximum(np.diff(centres)[1:, None], 1e-9)
-    filters = np.minimum(rising, falling).clip(0)
-    filters[np.arange(BANDS), centres[1:-1].round().astype(int)] += filters.sum(1) == 0
-    return filters
-
-
-def _by_difference(browser: Browser) -> list[int]:
-    """Returns the clips, those first on which true positives and false alarms of the systems differ most."""
-    if not browser.counts:
-        return list(range(len(browser.clip_ids)))
-    counts = np.stack(list(browser.counts.values()))
-    apart = np.ptp(counts[..., 0], 0) + np.ptp(counts[..., 1] - counts[..., 0], 0)
-    return np.argsort(-apart, kind="stable").tolist()

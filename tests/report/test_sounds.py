@@ -28,7 +28,7 @@ def tone(hertz: float, rate: int, seconds: float) -> np.ndarray:
 @pytest.mark.parametrize(("hertz", "rate"), [(440, 44_100), (3000, 16_000), (100, 8_000)])
 def test_a_tone_is_where_it_belongs(hertz: float, rate: int, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(hertz, rate, 2.0), rate)
-    sound = read_sound(find_recordings([tmp_path / "a.wav"])[0])
+    sound = read_sound(find_recordings([tmp_path / "a.wav"])[0], 2.0)
     samples, found = soundfile.read(io.BytesIO(sound.data))
     assert found == min(rate, 16_000)
     assert abs(len(samples) / found - 2) < 0.15  # MP3 pads
@@ -39,6 +39,14 @@ def test_a_tone_is_where_it_belongs(hertz: float, rate: int, tmp_path: Path) -> 
     centres = 700 * (10 ** (mel / 2595) - 1)
     loudest = centres[sound.spectrogram[:, sound.spectrogram.shape[1] // 2].argmax()]
     assert loudest == pytest.approx(hertz, rel=0.12, abs=40)
+
+
+def test_a_spectrogram_spans_its_clip(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(1000, 16_000, 2.0), 16_000)
+    recording = find_recordings([tmp_path / "a.wav"])[0]
+    loud = read_sound(recording, 4.0).spectrogram.max(0) > 128
+    assert loud.mean() == pytest.approx(0.5, abs=0.03) and loud[: int(0.45 * len(loud))].all()
+    assert (read_sound(recording, 1.0).spectrogram.max(0) > 128).all()
 
 
 @pytest.mark.parametrize("n", [1, 100, 5000, 16_000 * 300])
